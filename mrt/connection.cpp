@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: MIT
+#include "mrt/connection.h"
+
+#include <algorithm>
+
+#include "mrt/base/check.h"
+
+namespace mrt {
+
+namespace {
+
+// RFC 9000 section 10.2: the closing and draining states last three probe time-outs.
+constexpr int closing_probe_timeouts = 3;
+// So many packets of the largest size must find room in the peer's socket buffer at once:
+// with fewer, sender and receiver would wait for each other.
+constexpr size_t packets_in_buffer_min = 8;
+// Unreliable datagrams queued and not yet sent, or received and not yet taken.
+constexpr size_t datagrams_queued_max = 64;
+constexpr size_t datagrams_held_max = 256;
+
+TransportParameters parameters_of(const EndpointConfig& config, const ResetToken& token) {
+  TransportParameters p;
+  p.message_bytes_max = config.message_bytes_max;
+  // A window below the largest message would never let it pass.
+  p.connection_window = std::max(config.receive_window_bytes, config.message_bytes_max);
+  p.stream_window = config.stream_window_bytes;
+  p.streams_open_max = config.streams_open_max;
+  p.messages_open_max = config.messages_open_max;
+  p.idle_timeout = config.idle_timeout;
+  p.udp_payload_max = std::max(config.mtu_bytes_max, packet_bytes_initial);
+  p.socket_buffer = config.socket_buffer_bytes;
+  p.ack_delay_max = Receiver::ack_delay_max;
+  p.reset_token = token;
+  return p;
+}
+
+Bytes encoded(const TransportParameters& parameters) {
+  Builder out;
+  write_parameters(out, parameters);
+  return out.take();
+}
+
+}  // namespace
+
+Connection::Connection(Instant now, const EndpointConfig& config, const Identity& identity,
+                       const Path& path, const Random::Seed& seed)
+    : config_(config),
+      identity_(identity),
+      random_(seed),
+      path_(path, true),
+      sender_(random_.fork(), packet_bytes_initial),
+      ours_(parameters_of(config, identity.reset_token)),
+      initiator_id_(identity.handshake_id),
+      known_to_user_(true) {
+  Rcon rcon;
+  rcon.scid = identity.scid;
+  rcon.id = identity.handshake_id;
+  rcon.parameters = encoded(ours_);
+  long_packet_ = write_packet(rcon);
+  long_packets_due_ = 1;
+  timers_.set(Timer::handshake_limit, now + config.handshake_timeout);
+}
+
+Connection::Connection(Instant now, const EndpointConfig& config, const Identity& identity,
+                       const Path& path, const Random::Seed& seed, const Rcon& rcon,
+                       const TransportParameters& theirs)
+    : config_(config),
+      identity_(identity),
+      random_(seed),
+      path_(path, false),
+      sender_(random_.fork(), packet_bytes_initial),
+      ours_(parameters_of(config, identity.reset_token)) {
+  accept(now, rcon, theirs);
+}
+
+void Connection::accept(Instant now, const Rcon& rcon, const TransportParameters& theirs) {
+  state_ = State::half_open;
+  initiator_id_ = rcon.id;
+  peer_cid_ = rcon.scid;
+  theirs_ = theirs;
+  Acon acon;
+  acon.dcid = rcon.scid;
+  acon.scid = identity_.scid;
+  acon.initiator_id = rcon.id;
+  acon.responder_id = identity_.handshake_id;
+  acon.parameters = encoded(ours_);
+  long_packet_ = write_packet(acon);
+  long_packets_due_ = 1;
+  long_packets_sent_ = 0;
+  seal_ = Seal::plain(rcon.id, identity_.handshake_id);
+  path_.on_received(path_.path().remote, packet_bytes_initial);
+  timers_.clear_all();
+  timers_.set(Timer::handshake_limit, now + config_.handshake_timeout);
+}
+
+void Connection::on_rcon_again(const Path& path) {
+  if (state_ != State::half_open || path.remote != path_.path().remote) return;
+  path_.on_received(path.remote, packet_bytes_initial);
+  long_packets_due_ = 1;
+}
+
+void Connection::answer_instead(Instant now, const Rcon& rcon, const TransportParameters& theirs) {
+  CHECK(state_ == State::requesting);
+  accept(now, rcon, theirs);
+}
+
+void Connection::on_acon(Instant now, const Path& path, const Acon& acon) {
+  const bool ours = acon.dcid == identity_.scid && acon.initiator_id == identity_.handshake_id;
+  if (state_ != State::requesting || !ours || path.remote != path_.path().remote) return;
+  const auto theirs = read_parameters(acon.parameters);
+  if (acon.suite != suite_plain || !theirs) {
+    report_closed(CloseCode::transport_parameter, false, "unusable ACON");
+    state_ = State::dead;
+    return;
+  }
+  theirs_ = *theirs;
+  peer_cid_ = acon.scid;
+  // A repeated RCON makes it unknown which one was answered (Karn).
+  if (long_packets_sent_ == 1) sender_.on_handshake_rtt(now - long_packet_at_);
+  seal_ = Seal::plain(identity_.handshake_id, acon.responder_id);
+  path_.set_local(path.local);
+  ping_due_ = true;
+  start_open(now, true);
+}
+
+void Connection::prove(Instant now, PacketNumber number) {
+  // A sample only if the first packet answers the only ACON: later ones were waited for.
+  if (long_packets_sent_ == 1 && number.value == 0) sender_.on_handshake_rtt(now - long_packet_at_);
+  path_.prove();
+  start_open(now, false);
+}
+
+void Connection::start_open(Instant now, bool initiator) {
+  state_ = State::open;
+  long_packet_ = Bytes{};
+  long_packets_due_ = 0;
+  timers_.clear_all();
+  known_to_user_ = true;
+  streams_.emplace(identity_.id, initiator, config_, ours_, theirs_);
+  mtu_ = MtuProber(mtu_limit());
+  // RFC 9000 section 10.1: the lesser of both.
+  idle_timeout_ = std::min(ours_.idle_timeout, theirs_.idle_timeout);
+  last_received_ = now;
+  events_.push_back(Connected{identity_.id, initiator});
+  update_timers(now);
+}
+
+size_t Connection::mtu_limit() const {
+  return std::max(packet_bytes_initial,
+                  std::min({config_.mtu_bytes_max, static_cast<size_t>(theirs_.udp_payload_max),
+                            peer_buffer() / packets_in_buffer_min}));
+}
+
+// WIRE.md 3.8: half of what the peer's kernel holds.
+size_t Connection::peer_buffer() const {
+  return static_cast<size_t>(std::min<uint64_t>(theirs_.socket_buffer / 2, SIZE_MAX));
+}
+
+void Connection::on_cookie(const Cookie& cookie) {
+  if (state_ != State::requesting || cookie.id != identity_.handshake_id || cookie_taken_) return;
+  cookie_taken_ = true;
+  Rcon rcon;
+  rcon.scid = identity_.scid;
+  rcon.id = identity_.handshake_id;
+  rcon.parameters = encoded(ours_);
+  rcon.cookie = cookie.cookie;
+  long_packet_ = write_packet(rcon);
+  long_packets_due_ = 1;
+}
+
+void Connection::on_refuse(CloseCode code, std::string reason) {
+  if (state_ != State::requesting) return;
+  report_closed(code, true, std::move(reason));
+  state_ = State::dead;
+}
+
+void Connection::on_reset(const Reset& reset) {
+  if (state_ != State::open || !theirs_.reset_token || reset.token != *theirs_.reset_token) return;
+  report_closed(CloseCode::reset, true, "");
+  state_ = State::dead;
+}
+
+void Connection::abandon() {
+  if (!is_over()) report_closed(CloseCode::reset, true, "the peer connected anew");
+  state_ = State::dead;
+}
+
+// -- Closing (WIRE.md 5.4) --
+
+void Connection::report_closed(CloseCode code, bool by_peer, std::string reason) {
+  timers_.clear_all();
+  if (known_to_user_) events_.push_back(Closed{identity_.id, code, by_peer, std::move(reason)});
+}
+
+void Connection::linger(Instant now, State state) {
+  state_ = state;
+  streams_.reset();
+  datagrams_.clear();
+  path_answers_.clear();
+  timers_.set(Timer::closed, now + closing_probe_timeouts * probe_timeout());
+}
+
+void Connection::close(Instant now, CloseCode code, std::string_view reason) {
+  if (is_over()) return;
+  close_code_ = code;
+  close_reason_ = reason.substr(0, close_reason_bytes_max);
+  const bool peer_knows = state_ == State::open;
+  report_closed(code, false, close_reason_);
+  if (!peer_knows) {
+    state_ = State::dead;
+    return;
+  }
+  linger(now, State::closing);
+  close_due_ = true;
+}
+
+void Connection::close_when_sent(Instant now, CloseCode code, std::string_view reason,
+                                 Duration limit) {
+  if (is_over()) return;
+  if (state_ != State::open) return close(now, code, reason);
+  flushing_ = true;
+  close_code_ = code;
+  close_reason_ = reason.substr(0, close_reason_bytes_max);
+  timers_.set(Timer::flush, now + limit);
+  close_if_flushed(now);
+}
+
+void Connection::close_if_flushed(Instant now) {
+  if (flushing_ && state_ == State::open && streams_->outbound().all_acked())
+    close(now, close_code_, std::string(close_reason_));
+}
+
+// -- Time --
+
+Duration Connection::probe_timeout() const { return sender_.probe_timeout(theirs_.ack_delay_max); }
+
+void Connection::on_timeout(Instant now) {
+  if (timers_.expire(Timer::handshake_limit, now)) {
+    report_closed(CloseCode::handshake_timeout, false, "");
+    state_ = State::dead;
+  }
+  if (timers_.expire(Timer::closed, now)) state_ = State::dead;
+  if (timers_.expire(Timer::handshake, now)) long_packets_due_ = 1;
+  if (timers_.expire(Timer::closing, now)) close_due_ = true;
+  if (state_ == State::dead) timers_.clear_all();
+  if (state_ != State::open) return;
+
+  if (timers_.expire(Timer::idle, now)) {
+    report_closed(CloseCode::idle_timeout, false, "");
+    state_ = State::dead;
+    return;
+  }
+  if (timers_.expire(Timer::flush, now)) {
+    close(now, close_code_, std::string(close_reason_));
+    return;
+  }
+  timers_.expire(Timer::ack, now);  // poll_transmit() asks the receiver itself
+  timers_.expire(Timer::pacing, now);
+  if (timers_.expire(Timer::keep_alive, now)) {
+    ping_due_ = true;
+    kept_alive_ = now;
+    streams_->give_memory_back();
+  }
+  if (timers_.expire(Timer::loss, now)) {
+    on_outcome(now, sender_.on_loss_timer(now));
+    if (sender_.probes_wanted() > 0) {
+      for (const SentFrame& frame : sender_.oldest_outstanding()) streams_->on_lost(frame);
+      if (sender_.oldest_outstanding_bytes() > packet_bytes_initial && mtu_.on_large_lost(now))
+        sender_.on_packet_size(mtu_.packet_bytes());
+    }
+  }
+  if (timers_.expire(Timer::mtu, now)) mtu_.on_timeout(now);
+  if (timers_.expire(Timer::path, now)) {
+    const Path old = path_.path();
+    if (path_.on_timeout(now)) start_path(old);
+  }
+  update_timers(now);
+}
+
+void Connection::update_timers(Instant now) {
+  if (state_ != State::open) return;
+  // RFC 9002 section 6.2.2.1: with nothing to be sent to an unproven address no timer helps.
+  const bool may_send = path_.allowance() >= short_packet_bytes_min;
+  // An ack that is due goes with the next poll_transmit().
+  timers_.set(Timer::ack, may_send && !receiver_.ack_due(now) ? receiver_.ack_at() : never);
+  timers_.set(Timer::loss, may_send ? sender_.loss_at(theirs_.ack_delay_max) : never);
+  timers_.set(Timer::mtu, mtu_.deadline());
+  timers_.set(Timer::path, path_.deadline());
+  // RFC 9000 section 10.1: never below three probe time-outs.
+  timers_.set(Timer::idle, last_received_ + std::max<Duration>(idle_timeout_, 3 * probe_timeout()));
+  if (config_.keep_alive > Duration{})
+    timers_.set(Timer::keep_alive,
+                std::max({last_received_, last_eliciting_sent_, kept_alive_}) + config_.keep_alive);
+  streams_->announce(events_);
+  close_if_flushed(now);
+}
+
+// -- Commands --
+
+std::optional<StreamId> Connection::open_stream(Priority priority) {
+  if (!takes_commands()) return std::nullopt;
+  return streams_->open(priority);
+}
+
+void Connection::set_priority(StreamId stream, Priority priority) {
+  if (takes_commands()) streams_->set_priority(stream, priority);
+}
+
+size_t Connection::write(StreamId stream, ByteView bytes) {
+  return takes_commands() ? streams_->write(stream, bytes) : 0;
+}
+
+void Connection::finish(StreamId stream) {
+  if (takes_commands()) streams_->finish(stream);
+}
+
+void Connection::reset_stream(StreamId stream, uint64_t code) {
+  if (takes_commands()) streams_->reset(stream, std::min(code, varint_max));
+}
+
+size_t Connection::read(StreamId stream, MutableBytes out) {
+  return state_ == State::open ? streams_->read(stream, out, events_) : 0;
+}
+
+bool Connection::send_message(Priority priority, SharedBytes bytes) {
+  return takes_commands() && streams_->send_message(priority, std::move(bytes));
+}
+
+bool Connection::send_datagram(ByteView bytes) {
+  const size_t head = 1 + varint_size(bytes.size());
+  const size_t room = mtu_.packet_bytes() - next_header().size() - trailer_bytes;
+  if (!takes_commands() || head + bytes.size() > room || datagrams_.size() >= datagrams_queued_max)
+    return false;
+  datagrams_.emplace_back(bytes.begin(), bytes.end());
+  return true;
+}
+
+void Connection::on_datagram(const DatagramFrame& frame) {
+  if (datagrams_held_ >= datagrams_held_max) return;
+  ++datagrams_held_;
+  events_.push_back(DatagramReceived{identity_.id, Bytes(frame.bytes.begin(), frame.bytes.end())});
+}
+
+void Connection::on_message_taken(size_t bytes) {
+  if (streams_) streams_->on_message_taken(bytes);
+}
+
+// -- Getters --
+
+ConnectionStats Connection::stats() const {
+  ConnectionStats out = counters_;
+  const Rtt& rtt = sender_.rtt();
+  out.path = path_.path();
+  if (rtt.has_sample()) {
+    out.rtt = rtt.smoothed();
+    out.rtt_latest = rtt.latest();
+    out.rtt_variance = rtt.variance();
+  }
+  out.window_bytes = sender_.congestion_window();
+  out.in_flight_bytes = sender_.in_flight_bytes();
+  if (streams_) {
+    out.queued_bytes = static_cast<size_t>(streams_->outbound().queued_bytes());
+    out.bytes_retransmitted = streams_->outbound().retransmitted_bytes();
+  }
+  out.packets_sent = sender_.packets_sent();
+  out.packets_lost = sender_.packets_lost();
+  out.packets_lost_spuriously = sender_.packets_lost_spuriously();
+  out.mtu_bytes = mtu_.packet_bytes();
+  out.last_received = last_received_;
+  return out;
+}
+
+size_t Connection::send_room() const { return takes_commands() ? streams_->outbound().room() : 0; }
+
+bool Connection::is_consistent() const {
+  if (!sender_.is_consistent() || !receiver_.is_consistent()) return false;
+  if ((state_ == State::open) != streams_.has_value() && state_ != State::dead) return false;
+  if (state_ == State::open && (!seal_ || !streams_->is_consistent())) return false;
+  if ((state_ == State::requesting || state_ == State::half_open) &&
+      (long_packet_.empty() || timers_.at(Timer::handshake_limit) == never))
+    return false;
+  if ((state_ == State::closing || state_ == State::draining) && timers_.at(Timer::closed) == never)
+    return false;
+  return state_ != State::open || timers_.at(Timer::idle) != never;
+}
+
+}  // namespace mrt

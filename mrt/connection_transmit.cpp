@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+//
+// What a connection sends, and in which order: the handshake's packets; RCLS; path frames;
+// a probe of the packet size; then batches of packets with acks, control frames and data.
+#include <algorithm>
+
+#include "mrt/base/check.h"
+#include "mrt/connection.h"
+
+namespace mrt {
+
+namespace {
+
+// An ack-only packet in so many carries a PING, so that the peer's acks of our acks let us
+// forget old ranges (RFC 9000 section 13.2.4).
+constexpr int acks_per_ping = 32;
+// An ACK and the control frames in front of data leave at least this much of a packet for data.
+constexpr size_t close_packet_bytes_max = 400;
+
+}  // namespace
+
+std::optional<Transmit> Connection::poll_transmit(Instant now, MutableBytes buffer) {
+  std::optional<Transmit> out;
+  switch (state_) {
+    case State::requesting:
+    case State::half_open:
+      out = transmit_long(now, buffer);
+      break;
+    case State::closing:
+      out = transmit_close(now, buffer);
+      break;
+    case State::open:
+      timers_.clear(Timer::pacing);
+      if (sender_.remembers_too_much()) {
+        close(now, CloseCode::protocol_violation, "nothing is acknowledged");
+        return poll_transmit(now, buffer);
+      }
+      out = transmit_path_frame(now, buffer);
+      if (!out) out = transmit_mtu_probe(now, buffer);
+      if (!out) out = transmit_batch(now, buffer);
+      update_timers(now);
+      break;
+    case State::draining:
+    case State::dead:
+      break;
+  }
+  if (out) {
+    counters_.bytes_sent += out->size;
+    if (out->path.remote == path_.path().remote) path_.on_sent(out->size);
+  }
+  return out;
+}
+
+// WIRE.md 3.1, 3.2.
+std::optional<Transmit> Connection::transmit_long(Instant now, MutableBytes buffer) {
+  if (long_packets_due_ == 0) return std::nullopt;
+  if (path_.allowance() < long_packet_.size()) return std::nullopt;
+  long_packets_due_ = 0;
+  ++long_packets_sent_;
+  long_packet_at_ = now;
+  std::copy(long_packet_.begin(), long_packet_.end(), buffer.begin());
+  if (state_ == State::requesting) {
+    timers_.set(Timer::handshake, now + rcon_interval_);
+    rcon_interval_ = std::min(2 * rcon_interval_, rcon_interval_max);
+  }
+  return Transmit{path_.path(), long_packet_.size(), long_packet_.size()};
+}
+
+ShortHeader Connection::next_header() const {
+  ShortHeader header;
+  header.key_phase = seal_ && seal_->key_phase();
+  header.dcid = peer_cid_;
+  const uint64_t number = sender_.next_number().value;
+  header.number_bytes = packet_number_bytes(number, sender_.acked_end());
+  header.number_truncated = static_cast<uint32_t>(number);
+  return header;
+}
+
+// Pads to the least size, seals, and gives the packet's size.
+size_t Connection::seal_packet(MutableBytes room, size_t size) {
+  const size_t least = short_packet_bytes_min - trailer_bytes;
+  if (size < least) {
+    std::fill(room.begin() + static_cast<ptrdiff_t>(size),
+              room.begin() + static_cast<ptrdiff_t>(least), uint8_t{0});
+    size = least;
+  }
+  const MutableBytes packet = room.first(size + trailer_bytes);
+  seal_->seal(sender_.next_number(), packet);
+  return packet.size();
+}
+
+std::optional<Transmit> Connection::transmit_close(Instant now, MutableBytes buffer) {
+  if (!close_due_) return std::nullopt;
+  if (path_.allowance() < close_packet_bytes_max) return std::nullopt;
+  close_due_ = false;
+  Writer out(buffer.first(close_packet_bytes_max - trailer_bytes));
+  write_short_header(out, next_header());
+  write_frame(out, CloseFrame{static_cast<uint64_t>(close_code_), as_bytes(close_reason_)});
+  CHECK(out.ok());
+  const size_t size = seal_packet(buffer, out.size());
+  records_.clear();
+  sender_.on_sent(now, {.bytes = size}, records_);
+  timers_.set(Timer::closing, now + probe_timeout());
+  return Transmit{path_.path(), size, size};
+}
+
+// WIRE.md 5.5. Alone in a packet that is as long as may be, so that the new path is shown to
+// carry 1200 bytes too (RFC 9000 section 8.2.1).
+std::optional<Transmit> Connection::transmit_path_frame(Instant now, MutableBytes buffer) {
+  const auto challenge = path_.challenge_to_send();
+  if (!challenge && path_answers_.empty()) return std::nullopt;
+  const Path to = challenge ? path_.path() : path_answers_.front().path;
+  const size_t allowance =
+      to.remote == path_.path().remote ? path_.allowance() : packet_bytes_initial;
+  const size_t size_max = std::min({packet_bytes_initial, allowance, buffer.size()});
+  if (size_max < short_packet_bytes_min) return std::nullopt;
+  Writer out(buffer.first(size_max - trailer_bytes));
+  write_short_header(out, next_header());
+  if (challenge) {
+    write_frame(out, PathChallengeFrame{*challenge});
+    path_.on_challenge_sent();
+  } else {
+    write_frame(out, PathResponseFrame{path_answers_.front().value});
+    path_answers_.pop_front();
+  }
+  out.zeros(out.remaining());
+  const size_t size = seal_packet(buffer, out.size());
+  records_.clear();
+  sender_.on_sent(now, {.bytes = size, .ack_eliciting = true}, records_);
+  last_eliciting_sent_ = now;
+  return Transmit{to, size, size};
+}
+
+std::optional<Transmit> Connection::transmit_mtu_probe(Instant now, MutableBytes buffer) {
+  const auto probe_size = mtu_.probe_due(now, counters_.bytes_sent);
+  if (!probe_size || *probe_size > buffer.size() || !path_.proven()) return std::nullopt;
+  Writer out(buffer.first(*probe_size - trailer_bytes));
+  write_short_header(out, next_header());
+  write_frame(out, PingFrame{});
+  out.zeros(out.remaining());
+  const size_t size = seal_packet(buffer, out.size());
+  records_.clear();
+  sender_.on_sent(now, {.bytes = size, .ack_eliciting = true, .mtu_probe = true}, records_);
+  mtu_.on_probe_sent(now, size, probe_timeout());
+  return Transmit{path_.path(), size, size};
+}
+
+std::optional<Transmit> Connection::transmit_batch(Instant now, MutableBytes buffer) {
+  Transmit batch;
+  batch.path = path_.path();
+  const size_t packet_bytes = std::min({mtu_.packet_bytes(), buffer.size(), path_.allowance()});
+  if (packet_bytes < short_packet_bytes_min) return std::nullopt;
+  for (size_t count = 0; count < batch_segments_max; ++count) {
+    if (batch.size + packet_bytes > std::min(buffer.size(), path_.allowance())) break;
+    const size_t size = build_packet(now, buffer.subspan(batch.size, packet_bytes));
+    if (size == 0) break;
+    if (count == 0) batch.segment_size = size;
+    batch.size += size;
+    if (size < packet_bytes) break;
+  }
+  if (batch.size == 0) return std::nullopt;
+  return batch;
+}
+
+bool Connection::anything_eliciting() const {
+  return ping_due_ || sender_.probes_wanted() > 0 || !datagrams_.empty() ||
+         streams_->anything_to_send();
+}
+
+bool Connection::may_send_eliciting(Instant now, size_t bytes) {
+  if (!anything_eliciting()) return false;
+  if (sender_.probes_wanted() > 0) return true;
+  if (sender_.window_room(peer_buffer()) < bytes && sender_.in_flight_bytes() > 0) return false;
+  if (sender_.pacing_credit(now) > 0) return true;
+  timers_.set(Timer::pacing, sender_.pacing_at());
+  return false;
+}
+
+// One packet of at most room.size() bytes; 0 where there is nothing to send, or nothing may be.
+size_t Connection::build_packet(Instant now, MutableBytes room) {
+  const bool eliciting = may_send_eliciting(now, room.size());
+  if (!eliciting && !receiver_.ack_due(now)) return 0;
+  records_.clear();
+  Writer out(room.first(room.size() - trailer_bytes));
+  write_short_header(out, next_header());
+  const size_t header_bytes = out.size();
+  if (receiver_.ack_useful()) {
+    const PacketNumber largest = receiver_.write_ack(now, out);
+    records_.push_back({SentFrame::Kind::ack, false, 0, {}, largest.value});
+  }
+  const size_t before = out.size();
+  if (eliciting) write_eliciting(out);
+  const bool elicits =
+      out.size() > before || (before > header_bytes && acks_alone_ >= acks_per_ping);
+  if (out.size() == header_bytes) return 0;
+  if (elicits && out.size() == before) write_frame(out, PingFrame{});
+  CHECK(out.ok());
+  const size_t size = seal_packet(room, out.size());
+  acks_alone_ = elicits ? 0 : acks_alone_ + 1;
+  if (elicits) last_eliciting_sent_ = now;
+  sender_.on_sent(
+      now, {.bytes = size, .ack_eliciting = elicits, .application_limited = size < room.size()},
+      records_);
+  return size;
+}
+
+void Connection::write_eliciting(Writer& out) {
+  const size_t before = out.size();
+  streams_->write_control(out, records_);
+  while (!datagrams_.empty()) {
+    const Bytes& bytes = datagrams_.front();
+    const bool fits = out.remaining() >= 1 + varint_size(bytes.size()) + bytes.size();
+    // Packets may have become smaller since it was queued: what fits into none is dropped.
+    if (!fits && bytes.size() < packet_bytes_initial / 2) break;
+    if (!fits && out.size() > before) break;
+    if (fits) write_frame(out, DatagramFrame{bytes});
+    datagrams_.pop_front();
+  }
+  streams_->write_data(out, records_);
+  // A probe must elicit an ack, whatever else there was to say.
+  const bool nothing_else = out.size() == before && (ping_due_ || sender_.probes_wanted() > 0);
+  if (nothing_else && out.remaining() > 0) write_frame(out, PingFrame{});
+  ping_due_ = false;
+}
+
+}  // namespace mrt

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+//
+// An MRT endpoint: one UDP port's worth of connections, as a Machine (mrt/base/machine.h).
+// It routes datagrams to connections, accepts and opens them, and says whose turn it is
+// to send. It knows nothing of sockets, clocks or what the bytes mean.
+//
+// 1. Every datagram belongs to exactly one connection or is dropped and counted.
+// 2. Nothing that a peer sends throws, asserts or grows memory beyond EndpointConfig.
+// 3. Work per datagram and per send does not grow with the number of idle connections.
+// 4. After Closed no event and no command of that connection has an effect.
+//
+// Commands on an id that is closed or unknown do nothing and say so in their result.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <vector>
+
+#include "mrt/base/machine.h"
+#include "mrt/base/random.h"
+#include "mrt/handshake.h"
+#include "mrt/types.h"
+
+namespace mrt {
+
+class Connection;
+
+class Endpoint {
+ public:
+  Endpoint(const EndpointConfig& config, const Random::Seed& seed);
+  ~Endpoint();
+
+  // Inputs. `bytes` holds datagrams of `segment_size` each (the last may be shorter), as
+  // UDP_GRO delivers them; it may be written to (packets are opened in place).
+  void on_datagrams(Instant now, const Path& path, Ecn ecn, size_t segment_size,
+                    MutableBytes bytes);
+  void on_timeout(Instant now);
+
+  // Outputs. A buffer below packet_bytes_initial (1200) takes nothing.
+  std::optional<Transmit> poll_transmit(Instant now, MutableBytes buffer);
+  std::optional<Event> poll_event();
+  Instant next_timeout() const;
+
+  // Commands.
+  /// Starts a connection; Connected or Closed follows. Where one to that remote address is
+  /// under way or open, that one's id. Nothing at connections_max or for an address that
+  /// is not unicast.
+  std::optional<ConnectionId> connect(Instant now, const Path& path);
+  /// Sends RCLS and drops the connection after the closing period; Closed follows at once.
+  /// What is still unsent is lost: use close_when_sent() to flush.
+  void close(Instant now, ConnectionId id, CloseCode code, std::string_view reason);
+  /// Sends all that was written, waits for its acknowledgement (at most `limit`), then closes.
+  void close_when_sent(Instant now, ConnectionId id, CloseCode code, std::string_view reason,
+                       Duration limit);
+  /// Opens the NAT towards an address: one tiny packet that asks for no answer (WIRE.md 3.5).
+  void send_opening(Instant now, const Path& path);
+
+  /// The lowest unused ordered stream of this side; nothing at the peer's limit.
+  std::optional<StreamId> open_stream(ConnectionId id, Priority priority);
+  void set_priority(ConnectionId id, StreamId stream, Priority priority);
+  /// How many of the bytes were taken (0 to all); where fewer, Writable follows.
+  size_t write(Instant now, ConnectionId id, StreamId stream, ByteView bytes);
+  /// Ends this side of a stream after what was written.
+  void finish(Instant now, ConnectionId id, StreamId stream);
+  void reset_stream(Instant now, ConnectionId id, StreamId stream, uint64_t code);
+  /// Moves up to out.size() bytes out of a stream; how many. Opens the flow-control window.
+  size_t read(Instant now, ConnectionId id, StreamId stream, MutableBytes out);
+  /// Queues one reliable message of up to message_bytes_max. False, and Writable follows,
+  /// where the send buffer or the number of open messages does not allow it.
+  bool send_message(Instant now, ConnectionId id, Priority priority, SharedBytes bytes);
+  /// Sends once, never again. False where it cannot fit into one packet or none is open.
+  bool send_datagram(Instant now, ConnectionId id, ByteView bytes);
+
+  // Getters.
+  std::optional<ConnectionStats> stats(ConnectionId id) const;
+  const EndpointStats& endpoint_stats() const;
+  /// Bytes that may be written now before write() is cut short; 0 for an unknown id.
+  size_t send_room(ConnectionId id) const;
+  std::vector<ConnectionId> connections() const;
+  bool is_consistent() const;
+
+ private:
+  struct Entry {
+    std::unique_ptr<Connection> connection;
+    Instant deadline = never;  // as it stands in deadlines_
+    Address remote;            // as it stands in by_remote_
+    bool ready = false;        // is in ready_
+    bool half_open = false;    // is counted in half_open_
+  };
+  struct Reply {
+    Path path;
+    Bytes packet;
+  };
+
+  // Datagrams by kind.
+  void on_short(Instant now, const Path& path, MutableBytes packet, Entry*& batch);
+  void on_long(Instant now, const Path& path, ByteView packet);
+  void on_rcon(Instant now, const Path& path, ByteView packet);
+  void accept(Instant now, const Path& path, const Rcon& rcon);
+  void on_acon(Instant now, const Path& path, ByteView packet);
+  void on_cookie(ByteView packet);
+  void on_refuse(ByteView packet);
+  void on_reset(const Path& path, ByteView packet);
+  void on_version_list(ByteView packet);
+  void answer_unknown(Instant now, const Path& path, uint64_t dcid, size_t size);
+  void reply(const Path& path, Bytes packet);
+  void refuse(const Path& path, const Rcon& rcon, CloseCode code, std::string_view reason);
+
+  Entry* find(ConnectionId id);
+  const Entry* find(ConnectionId id) const;
+  Entry* find_by_cid(uint64_t cid);
+  /// One that calls that address, or is called from it, or is open to it.
+  Entry* find_by_remote(const Address& remote);
+  Entry& add(std::unique_ptr<Connection> connection);
+  uint64_t new_cid();
+  /// After anything was done to a connection: events, deadline, indices, its turn to send.
+  void settle(Entry& entry, bool may_have_to_send = true);
+  void on_opened(Entry& entry);
+  void remove(Entry& entry);
+  /// For commands: does `action` if the connection takes commands; else gives `otherwise`.
+  template <class Result, class Action>
+  Result command(ConnectionId id, Result otherwise, Action action);
+
+  EndpointConfig config_;
+  Random random_;
+  Secrets secrets_;
+  EndpointStats stats_;
+
+  std::map<ConnectionId, Entry> entries_;
+  std::map<uint64_t, ConnectionId> by_cid_;              // by our connection id
+  std::map<HandshakeId, ConnectionId> by_initiator_id_;  // by the RCON that it began with
+  std::set<std::pair<Address, ConnectionId>> by_remote_;
+  std::set<std::pair<Instant, ConnectionId>> deadlines_;
+  std::deque<ConnectionId> ready_;  // whose turn it is to send
+  std::deque<Event> events_;
+  std::deque<Reply> replies_;  // that belong to no connection
+  ConnectionId next_id_{1};
+  size_t half_open_ = 0;
+  Instant resets_since_{};
+  int resets_sent_ = 0;
+};
+
+static_assert(Machine<Endpoint>);
+
+}  // namespace mrt

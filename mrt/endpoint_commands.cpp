@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+//
+// What a user asks of an endpoint: commands and getters, each handed to its connection.
+#include "mrt/connection.h"
+#include "mrt/endpoint.h"
+
+namespace mrt {
+
+// -- Commands --
+
+std::optional<ConnectionId> Endpoint::connect(Instant now, const Path& path) {
+  if (!path.remote.is_unicast()) return std::nullopt;
+  if (Entry* known = find_by_remote(path.remote)) {
+    known->connection->make_known();
+    return known->connection->id();
+  }
+  if (entries_.size() >= config_.connections_max) return std::nullopt;
+  const uint64_t cid = new_cid();
+  const Connection::Identity identity{next_id_, cid, random_.array<16>(),
+                                      secrets_.reset_token(cid)};
+  Entry& entry = add(std::make_unique<Connection>(now, config_, identity, path, random_.fork()));
+  settle(entry);
+  return identity.id;
+}
+
+template <class Result, class Action>
+Result Endpoint::command(ConnectionId id, Result otherwise, Action action) {
+  Entry* entry = find(id);
+  if (!entry || entry->connection->is_over()) return otherwise;
+  Result result = action(*entry->connection);
+  settle(*entry);
+  return result;
+}
+
+void Endpoint::close(Instant now, ConnectionId id, CloseCode code, std::string_view reason) {
+  command(id, false, [&](Connection& connection) {
+    connection.close(now, code, reason);
+    return true;
+  });
+}
+
+void Endpoint::close_when_sent(Instant now, ConnectionId id, CloseCode code,
+                               std::string_view reason, Duration limit) {
+  command(id, false, [&](Connection& connection) {
+    connection.close_when_sent(now, code, reason, limit);
+    return true;
+  });
+}
+
+void Endpoint::send_opening(Instant, const Path& path) {
+  if (path.remote.is_unicast()) reply(path, opening_packet());
+}
+
+std::optional<StreamId> Endpoint::open_stream(ConnectionId id, Priority priority) {
+  return command(id, std::optional<StreamId>(),
+                 [&](Connection& connection) { return connection.open_stream(priority); });
+}
+
+void Endpoint::set_priority(ConnectionId id, StreamId stream, Priority priority) {
+  command(id, false, [&](Connection& connection) {
+    connection.set_priority(stream, priority);
+    return true;
+  });
+}
+
+size_t Endpoint::write(Instant, ConnectionId id, StreamId stream, ByteView bytes) {
+  return command(id, size_t{0},
+                 [&](Connection& connection) { return connection.write(stream, bytes); });
+}
+
+void Endpoint::finish(Instant, ConnectionId id, StreamId stream) {
+  command(id, false, [&](Connection& connection) {
+    connection.finish(stream);
+    return true;
+  });
+}
+
+void Endpoint::reset_stream(Instant, ConnectionId id, StreamId stream, uint64_t code) {
+  command(id, false, [&](Connection& connection) {
+    connection.reset_stream(stream, code);
+    return true;
+  });
+}
+
+size_t Endpoint::read(Instant, ConnectionId id, StreamId stream, MutableBytes out) {
+  return command(id, size_t{0},
+                 [&](Connection& connection) { return connection.read(stream, out); });
+}
+
+bool Endpoint::send_message(Instant, ConnectionId id, Priority priority, SharedBytes bytes) {
+  return command(id, false, [&](Connection& connection) {
+    return connection.send_message(priority, std::move(bytes));
+  });
+}
+
+bool Endpoint::send_datagram(Instant, ConnectionId id, ByteView bytes) {
+  return command(id, false,
+                 [&](Connection& connection) { return connection.send_datagram(bytes); });
+}
+
+// -- Getters --
+
+std::optional<ConnectionStats> Endpoint::stats(ConnectionId id) const {
+  const Entry* entry = find(id);
+  if (!entry || entry->connection->is_over()) return std::nullopt;
+  return entry->connection->stats();
+}
+
+const EndpointStats& Endpoint::endpoint_stats() const { return stats_; }
+
+size_t Endpoint::send_room(ConnectionId id) const {
+  const Entry* entry = find(id);
+  return entry ? entry->connection->send_room() : 0;
+}
+
+std::vector<ConnectionId> Endpoint::connections() const {
+  std::vector<ConnectionId> out;
+  for (const auto& [id, entry] : entries_)
+    if (entry.connection->is_open()) out.push_back(id);
+  return out;
+}
+
+bool Endpoint::is_consistent() const {
+  size_t half_open = 0;
+  size_t ready = 0;
+  size_t armed = 0;
+  for (const auto& [id, entry] : entries_) {
+    const Connection& connection = *entry.connection;
+    if (!connection.is_consistent() || connection.is_dead() || !connection.events().empty())
+      return false;
+    half_open += entry.half_open ? 1 : 0;
+    ready += entry.ready ? 1 : 0;
+    armed += entry.deadline != never ? 1 : 0;
+    if (entry.deadline != connection.next_timeout()) return false;
+    if (entry.deadline != never && !deadlines_.contains({entry.deadline, id})) return false;
+    if (!by_remote_.contains({entry.remote, id}) || !by_cid_.contains(connection.scid()))
+      return false;
+  }
+  return half_open == half_open_ && ready == ready_.size() && armed == deadlines_.size() &&
+         by_remote_.size() == entries_.size() && by_cid_.size() == entries_.size() &&
+         by_initiator_id_.size() == entries_.size();
+}
+
+}  // namespace mrt

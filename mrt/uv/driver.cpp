@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT
+#include "mrt/uv/driver.h"
+
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "mrt/base/check.h"
+#include "mrt/uv/clock.h"
+
+namespace mrt::uv {
+
+/// How long a batch waits for room. A card drains its queue within that; what stands longer
+/// (a neighbour that does not answer ARP holds a socket's memory for three seconds) is
+/// given up as lost, for meanwhile no other path is served. Below the shortest keep-alive
+/// interval (100 ms), so that our own card never looks like a peer's death.
+static constexpr Duration blocked_max = std::chrono::milliseconds(50);
+
+/// pump() sends sixteen batches; closing thousands of connections takes one each.
+static constexpr int last_pumps_max = 512;
+
+struct DriverCore::State {
+  /// A socket in the loop.
+  struct Watch {
+    uv_poll_t poll;
+    State* state;
+    UdpSocket* socket;
+  };
+
+  State(DriverCore& driver, uv_loop_t& driver_loop);
+  ~State();
+
+  void watch(UdpSocket& socket);
+  void poll_for(Watch& watch, int events);
+  void on_ready(Watch& watch, int status, int events);
+  void on_timer();
+  void pump();
+  void schedule(Instant next);
+  void arm(Instant deadline);
+  Watch* watch_for(const Path& path) const;
+  void send(const Transmit& batch);
+  void send_rest();
+  void give_up_rest();
+  void finish();
+  void on_handle_closed();
+
+  DriverCore& core;
+  uv_loop_t& loop;
+  Sockets sockets;
+  std::vector<std::unique_ptr<Watch>> watches;  // a handle must not move
+  int timer_fd;
+  uv_poll_t timer_poll{};
+  uv_idle_t soon{};  // runs in the next turn of the loop, which then does not wait
+  size_t handles_open = 0;
+  Instant armed = never;  // when the timer fires next
+  ReceiveBuffer receive_buffer;
+  std::vector<uint8_t> send_buffer = std::vector<uint8_t>(batch_bytes_max);
+  // The batch that the kernel had no room for: send_buffer from rest_at on.
+  Watch* blocked_on = nullptr;
+  Transmit rest;
+  size_t rest_at = 0;
+  Instant blocked_until = never;
+  DriverStats stats;
+  bool pumping = false;
+  bool closing = false;
+  bool closed = false;
+  std::function<void()> on_closed;
+};
+
+DriverCore::State::State(DriverCore& driver, uv_loop_t& driver_loop)
+    : core(driver),
+      loop(driver_loop),
+      timer_fd(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
+  CHECK(timer_fd >= 0);
+  CHECK(uv_poll_init(&loop, &timer_poll, timer_fd) == 0);
+  CHECK(uv_idle_init(&loop, &soon) == 0);
+  handles_open = 2;
+  timer_poll.data = this;
+  soon.data = this;
+  const auto on_fired = [](uv_poll_t* poll, int, int) {
+    static_cast<State*>(poll->data)->on_timer();
+  };
+  CHECK(uv_poll_start(&timer_poll, UV_READABLE, on_fired) == 0);
+}
+
+DriverCore::State::~State() {
+  CHECK(closed);
+  ::close(timer_fd);
+}
+
+void DriverCore::State::watch(UdpSocket& socket) {
+  auto watch = std::make_unique<Watch>();
+  watch->state = this;
+  watch->socket = &socket;
+  watch->poll.data = watch.get();
+  CHECK(uv_poll_init(&loop, &watch->poll, socket.fd()) == 0);
+  ++handles_open;
+  poll_for(*watch, UV_READABLE);
+  watches.push_back(std::move(watch));
+}
+
+void DriverCore::State::poll_for(Watch& watch, int events) {
+  const auto on_event = [](uv_poll_t* poll, int status, int ready) {
+    auto* const one = static_cast<Watch*>(poll->data);
+    one->state->on_ready(*one, status, ready);
+  };
+  CHECK(uv_poll_start(&watch.poll, events, on_event) == 0);
+}
+
+void DriverCore::State::on_ready(Watch& watch, int status, int events) {
+  const bool blocked = blocked_on == &watch;
+  if (status < 0) {
+    // A socket error (ICMP). libuv has stopped polling; receive() takes the error away.
+    events = UV_READABLE;
+    poll_for(watch, blocked ? UV_READABLE | UV_WRITABLE : UV_READABLE);
+  }
+  if (blocked && (events & UV_WRITABLE) != 0) {
+    send_rest();
+    if (blocked_on == nullptr) poll_for(watch, UV_READABLE);
+  }
+  if ((events & UV_READABLE) != 0) {
+    const auto runs = watch.socket->receive(receive_buffer);
+    const Instant now = monotonic_now();
+    for (const Received& run : runs) core.deliver(now, run);
+  }
+  pump();
+}
+
+void DriverCore::State::on_timer() {
+  uint64_t expirations = 0;
+  if (read(timer_fd, &expirations, sizeof expirations) < 0) return;  // set anew meanwhile
+  armed = never;
+  ++stats.timer_fires;
+  if (blocked_on != nullptr && blocked_until <= monotonic_now()) give_up_rest();
+  pump();
+}
+
+void DriverCore::State::pump() {
+  if (closed || pumping) return;
+  ++stats.pumps;
+  pumping = true;
+  const Instant next = core.pump_machine(monotonic_now());
+  pumping = false;
+  closing ? finish() : schedule(next);
+}
+
+void DriverCore::State::schedule(Instant next) {
+  const bool due = next <= monotonic_now();
+  if (blocked_on != nullptr) {
+    // What is due may well be the next batch: asking again before there is room would spin.
+    arm(due ? blocked_until : std::min(next, blocked_until));
+  } else if (due) {
+    core.wake();
+  } else {
+    arm(next);
+  }
+}
+
+/// A later deadline leaves the timer alone: it fires early once and is then set again, which
+/// is cheaper than a system call for each deadline that an acknowledgement moves.
+void DriverCore::State::arm(Instant deadline) {
+  if (deadline >= armed) return;
+  armed = deadline;
+  const Duration since_boot = deadline.time_since_epoch();
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since_boot);
+  itimerspec spec{};
+  spec.it_value.tv_sec = static_cast<time_t>(seconds.count());
+  spec.it_value.tv_nsec = static_cast<long>((since_boot - seconds).count());
+  CHECK(timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &spec, nullptr) == 0);
+}
+
+/// The port counts most, for it alone may be all that is known of `local`; then the
+/// address; then whether the socket may send there at all.
+DriverCore::State::Watch* DriverCore::State::watch_for(const Path& path) const {
+  Watch* best = nullptr;
+  int best_score = -1;
+  for (const auto& watch : watches) {
+    const Address& bound = watch->socket->local();
+    if (bound.is_v4() != path.remote.is_v4()) continue;
+    const bool port_fits = path.local.port == 0 || path.local.port == bound.port;
+    const bool ip_fits =
+        path.local.is_unspecified() || bound.is_unspecified() || path.local.ip == bound.ip;
+    const bool reaches = !watch->socket->is_confined() || path.remote.is_loopback();
+    const int score = (port_fits ? 4 : 0) + (ip_fits ? 2 : 0) + (reaches ? 1 : 0);
+    if (score > best_score) {
+      best = watch.get();
+      best_score = score;
+    }
+  }
+  return best;
+}
+
+void DriverCore::State::send(const Transmit& batch) {
+  CHECK(blocked_on == nullptr && batch.size <= send_buffer.size());
+  Watch* const watch = watch_for(batch.path);
+  if (watch == nullptr) {
+    ++stats.batches_without_socket;
+    return;
+  }
+  blocked_on = watch;
+  rest = batch;
+  rest_at = 0;
+  send_rest();
+  if (blocked_on == nullptr) return;
+  ++stats.batches_blocked;
+  blocked_until = monotonic_now() + blocked_max;
+  poll_for(*watch, UV_READABLE | UV_WRITABLE);
+}
+
+void DriverCore::State::send_rest() {
+  const size_t done =
+      blocked_on->socket->send(rest, ByteView(send_buffer).subspan(rest_at, rest.size));
+  rest_at += done;
+  rest.size -= done;
+  if (rest.size > 0) return;
+  ++stats.batches_sent;
+  blocked_on = nullptr;
+}
+
+void DriverCore::State::give_up_rest() {
+  ++stats.batches_given_up;
+  poll_for(*blocked_on, UV_READABLE);
+  blocked_on = nullptr;
+}
+
+void DriverCore::State::finish() {
+  for (int i = 0; i < last_pumps_max && blocked_on == nullptr; ++i) {
+    const Instant now = monotonic_now();
+    if (core.pump_machine(now) > now) break;
+  }
+  closed = true;
+  const auto on_core_closed = [](uv_handle_t* one) {
+    static_cast<State*>(one->data)->on_handle_closed();
+  };
+  const auto on_watch_closed = [](uv_handle_t* one) {
+    static_cast<Watch*>(one->data)->state->on_handle_closed();
+  };
+  uv_close(reinterpret_cast<uv_handle_t*>(&soon), on_core_closed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&timer_poll), on_core_closed);
+  for (const auto& watch : watches) {
+    uv_close(reinterpret_cast<uv_handle_t*>(&watch->poll), on_watch_closed);
+  }
+}
+
+void DriverCore::State::on_handle_closed() {
+  if (--handles_open > 0) return;
+  sockets.clear();
+  // The driver may be destroyed in there: nothing of it is touched afterwards.
+  const auto last = std::move(on_closed);
+  if (last) last();
+}
+
+DriverCore::DriverCore(uv_loop_t& loop) : state_(std::make_unique<State>(*this, loop)) {}
+
+DriverCore::~DriverCore() = default;
+
+void DriverCore::add(std::unique_ptr<UdpSocket> socket) {
+  CHECK(!state_->closing);
+  state_->watch(*socket);
+  state_->sockets.push_back(std::move(socket));
+}
+
+void DriverCore::add(Sockets sockets) {
+  for (auto& socket : sockets) add(std::move(socket));
+}
+
+void DriverCore::wake() {
+  // While pump() runs it goes on until the machine has nothing more to say.
+  if (state_->closed || state_->pumping) return;
+  uv_idle_start(&state_->soon, [](uv_idle_t* soon) {
+    uv_idle_stop(soon);
+    static_cast<State*>(soon->data)->pump();
+  });
+}
+
+void DriverCore::close(std::function<void()> done) {
+  CHECK(!state_->closing);
+  state_->closing = true;
+  state_->on_closed = std::move(done);
+  state_->pump();
+}
+
+Instant DriverCore::now() const { return monotonic_now(); }
+
+const Sockets& DriverCore::sockets() const { return state_->sockets; }
+
+const DriverStats& DriverCore::stats() const { return state_->stats; }
+
+MutableBytes DriverCore::batch_buffer() {
+  return state_->blocked_on == nullptr ? MutableBytes(state_->send_buffer) : MutableBytes();
+}
+
+void DriverCore::send_batch(const Transmit& batch) { state_->send(batch); }
+
+}  // namespace mrt::uv

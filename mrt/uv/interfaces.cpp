@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#include "mrt/uv/interfaces.h"
+
+#include <uv.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "mrt/uv/sockaddr.h"
+
+namespace mrt::uv {
+
+/// fe80::/10, RFC 4291 section 2.5.6.
+static bool is_v6_link_local(const Address& address) {
+  return !address.is_v4() && address.ip[0] == 0xfe && (address.ip[1] & 0xc0) == 0x80;
+}
+
+std::vector<LocalAddress> local_addresses() {
+  std::vector<LocalAddress> out;
+  uv_interface_address_t* list = nullptr;
+  int count = 0;
+  if (uv_interface_addresses(&list, &count) != 0) return out;
+  for (int i = 0; i < count; ++i) {
+    sockaddr_storage storage{};
+    static_assert(sizeof storage >= sizeof list[i].address);
+    std::copy_n(reinterpret_cast<const char*>(&list[i].address), sizeof list[i].address,
+                reinterpret_cast<char*>(&storage));
+    Address address = from_sockaddr(reinterpret_cast<const sockaddr*>(&storage));
+    address.port = 0;
+    if (address.is_unspecified() || is_v6_link_local(address)) continue;
+    out.push_back({address, list[i].name, list[i].is_internal != 0});
+  }
+  uv_free_interface_addresses(list, count);
+  std::sort(out.begin(), out.end(), [](const LocalAddress& a, const LocalAddress& b) {
+    return std::tie(a.address, a.interface) < std::tie(b.address, b.interface);
+  });
+  return out;
+}
+
+}  // namespace mrt::uv

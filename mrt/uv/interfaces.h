@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+//
+// The addresses that this host has right now, as values.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mrt/base/address.h"
+
+namespace mrt::uv {
+
+struct LocalAddress {
+  Address address;  // port 0
+  std::string interface;
+  bool loopback = false;
+};
+
+/// Sorted by address, so that two calls on an unchanged host are equal. Without IPv6
+/// link-local addresses (fe80::/10): they mean nothing without an interface's name.
+/// Empty where the system does not tell.
+std::vector<LocalAddress> local_addresses();
+
+}  // namespace mrt::uv
