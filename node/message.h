@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT
+//
+// The overlay's messages as values, and their bytes (WIRE.md 6). They travel on a
+// connection's first ordered stream, each with its length before it; a Heartbeat travels
+// as an unreliable datagram. File messages have a codec of their own (file_message.h).
+//
+// 1. decode() never throws, reads no byte beyond its input, and takes only what encode()
+//    could have written: unknown types, counts, text that is not UTF-8 and left-over
+//    bytes give nothing.
+// 2. Each list and text has the limit named here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "mrt/base/address.h"
+#include "mrt/base/bytes.h"
+#include "node/catalogue.h"
+#include "node/ids.h"
+
+namespace node {
+
+inline constexpr size_t nick_bytes_max = 128;     // 32 characters of up to 4 bytes
+inline constexpr size_t network_bytes_max = 255;  // as a file name: it is shown and typed
+inline constexpr size_t reason_bytes_max = 256;
+inline constexpr size_t addresses_max = 8;  // sockets, LAN, mapped, observed: IPv4 and IPv6
+// A 64 KiB text or a part of a list, and the fields around it.
+inline constexpr size_t message_bytes_max = 64 * 1024 + 1024;
+/// A `T` is up to 64 KiB.
+inline constexpr size_t text_bytes_max = 64 * 1024;
+inline constexpr size_t line_max = 16;          // views back that two sides can find in common
+inline constexpr size_t suspects_max = 16;      // nobody walks further down the succession
+inline constexpr size_t roster_part_max = 128;  // entries in one message: at most 45 KB
+inline constexpr size_t offers_part_max = 128;  // entries in one message: at most 41 KB
+
+/// What the one who connects wants.
+enum class Purpose : uint8_t {
+  join = 1,    // to become a member of the star that this node belongs to
+  warm = 2,    // only a proven connection, for the day when the other takes over
+  meet = 3,    // to learn which star the other is in: after a cut, two may have to become one
+  answer = 4,  // nothing: it was asked, and says who it is
+};
+
+enum class BroadcastKind : uint8_t { chat = 1, offer = 2, withdraw = 3 };
+
+enum class RefuseCode : uint8_t { network = 1, full = 2, banned = 3, busy = 4, version = 5 };
+
+/// Why a supernode goes; SCLS says the first three, a Gather that follows silence `lost`.
+enum class CloseReason : uint8_t { left = 1, handover = 2, merged = 3, lost = 4 };
+
+/// How far a node went in one view: to this place.
+struct ViewMark {
+  Epoch epoch;
+  NodeId supernode;
+  Seq last;
+  bool operator==(const ViewMark&) const = default;
+};
+
+/// First on each connection, both ways; again when a connection gets another purpose.
+struct Hello {
+  Purpose purpose = Purpose::join;
+  std::string network;
+  NodeId node;
+  Incarnation incarnation;
+  std::string nick;
+  Epoch epoch;                 // of the sender's view
+  NodeId supernode;            // of the sender's view
+  std::vector<ViewMark> line;  // the views it came through, newest first
+  uint32_t star_size = 1;
+  uint32_t history = 0;  // how many past messages are wanted
+  std::vector<mrt::Address> addresses;
+};
+
+/// The supernode takes a member in; Roster, StandingOffers, Ordered and Ready follow.
+struct Welcome {
+  Epoch epoch;
+  NodeId supernode;
+  std::string nick;       // as granted
+  mrt::Address observed;  // where the supernode sees the newcomer
+  bool resumed =
+      false;      // the newcomer's line goes on after `delivered`; else it starts at `delivered`
+  Seq delivered;  // what follows begins after this place
+};
+
+/// "I am no supernode; it is there."
+struct Redirect {
+  Epoch epoch;
+  NodeId supernode;
+  std::vector<mrt::Address> addresses;
+};
+
+struct Refuse {
+  RefuseCode code = RefuseCode::busy;
+  std::string reason;
+};
+
+struct RosterEntry {
+  NodeId node;
+  Incarnation incarnation;
+  std::string nick;
+  std::vector<mrt::Address> addresses;  // best first
+  uint32_t rank = 0;                    // 0 is the supernode, 1 its first successor
+  uint32_t rtt_us = 0;                  // between it and the supernode; old news at times
+  bool operator==(const RosterEntry&) const = default;
+};
+
+enum class GoneReason : uint8_t { quit = 1, lost = 2, refused = 3 };
+
+struct RosterRemoval {
+  NodeId node;
+  GoneReason reason = GoneReason::lost;
+  bool operator==(const RosterRemoval&) const = default;
+};
+
+/// A part of the full list (`full`: of several with the same version, `last` at the end), or
+/// what changed since `version` - 1.
+struct RosterUpdate {
+  Epoch epoch;
+  NodeId supernode;
+  RosterVersion version;
+  bool full = false;
+  bool last = true;
+  std::vector<RosterEntry> entries;
+  std::vector<RosterRemoval> removals;
+};
+
+struct HeldOffer {
+  NodeId holder;
+  Offer offer;
+  bool operator==(const HeldOffer&) const = default;
+};
+
+/// All that is on offer, for one who joins; in parts.
+struct StandingOffers {
+  bool last = true;
+  std::vector<HeldOffer> offers;
+};
+
+/// Everything up to this place was sent: the newcomer is at work.
+struct Ready {
+  Epoch epoch;
+  Seq seq;
+};
+
+/// A member's broadcast on its way to the supernode. The link says who the sender is.
+struct Publish {
+  Incarnation incarnation;
+  uint64_t number = 0;
+  BroadcastKind kind = BroadcastKind::chat;
+  mrt::Bytes body;
+};
+
+/// A broadcast in its place. The same bytes for everyone and for ever.
+struct Ordered {
+  Place place;
+  MessageId id;
+  std::string nick;  // of the sender when it was said
+  BroadcastKind kind = BroadcastKind::chat;
+  mrt::Bytes body;
+};
+
+/// The first successor holds everything up to this place.
+struct Holds {
+  Epoch epoch;
+  Seq seq;
+};
+
+/// The supernode and its first successor hold everything up to this place.
+struct Stable {
+  Epoch epoch;
+  Seq seq;
+};
+
+struct Tell {
+  NodeId from;
+  NodeId to;
+  uint64_t number = 0;  // the sender's, for TellResult
+  std::string text;
+};
+
+struct TellResult {
+  NodeId from;
+  uint64_t number = 0;
+  bool delivered = false;
+};
+
+/// A member leaves.
+struct Leave {
+  std::string reason;
+};
+
+/// SCLS: the supernode ends its epoch and says who begins the next.
+struct SupernodeClose {
+  Epoch epoch;  // of the next view
+  NodeId successor;
+  std::vector<mrt::Address> addresses;
+  CloseReason reason = CloseReason::left;
+  Seq final_seq;
+};
+
+/// "I hear nothing of these any more": the supernode, and successors that are silent too.
+struct Suspect {
+  Epoch epoch;
+  std::vector<NodeId> silent;
+};
+
+/// "I take over: tell me what you have."
+struct Gather {
+  Epoch epoch;  // of the view that is to begin
+  NodeId successor;
+  CloseReason reason = CloseReason::lost;  // of the supernode before
+};
+
+/// The answer: the view that the survivor comes from and what it delivered and holds of it.
+struct Survivor {
+  Epoch next;  // the gathering that this answers
+  Epoch epoch;
+  NodeId supernode;
+  Seq delivered;
+  Seq held_from;
+};
+
+/// The successor asks a survivor for places [from, to].
+struct Want {
+  Seq from;
+  Seq to;
+};
+
+/// A member asks its supernode to take the star to another.
+struct Merge {
+  uint64_t number = 0;
+  std::vector<mrt::Address> targets;
+};
+
+struct MergeFailed {
+  uint64_t number = 0;
+  std::string reason;
+};
+
+/// Sent as a datagram; MRT's acknowledgement is the answer.
+struct Heartbeat {
+  Epoch epoch;
+  NodeId supernode;  // whom the sender follows: one who is that no more says so
+  Seq stable;
+};
+
+using Message =
+    std::variant<Hello, Welcome, Redirect, Refuse, RosterUpdate, StandingOffers, Ready, Publish,
+                 Ordered, Holds, Stable, Tell, TellResult, Leave, SupernodeClose, Suspect, Gather,
+                 Survivor, Want, Merge, MergeFailed, Heartbeat>;
+
+/// The message without its length. What is longer than a limit is a bug of the caller.
+mrt::Bytes encode(const Message& message);
+/// The message with its length before it, as it stands in the stream.
+mrt::Bytes encode_framed(const Message& message);
+std::optional<Message> decode(mrt::ByteView bytes);
+
+/// The body of a Publish or Ordered that offers or withdraws.
+mrt::Bytes encode_offer(const Offer& offer);
+std::optional<Offer> decode_offer(mrt::ByteView bytes);
+
+/// What a nick may be: 1 to 32 characters, no space or control.
+bool is_nick(std::string_view text);
+
+/// Cuts a stream into messages. Holds at most one message and what one read brought.
+class MessageReader {
+ public:
+  /// Adds bytes of the stream.
+  void push(mrt::ByteView bytes);
+  /// The next message's bytes, valid until the next push(); nothing where it is not whole.
+  std::optional<mrt::ByteView> next();
+  /// A length above message_bytes_max was read: the stream makes no sense any more.
+  bool failed() const { return failed_; }
+
+ private:
+  mrt::Bytes buffer_;
+  size_t begin_ = 0;
+  bool failed_ = false;
+};
+
+}  // namespace node

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+#include "node/node.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "mrt/base/check.h"
+#include "node/file_name.h"
+#include "node/node_state.h"
+
+namespace node {
+
+Node::State::State(mrt::Instant now, const NodeConfig& node_config, const mrt::Random::Seed& seed)
+    : config(node_config),
+      self(config.id),
+      random(seed),
+      incarnation{random.u64()},
+      nick(config.nick),
+      endpoint(config.endpoint, random.fork()),
+      supernode(self),
+      order(self, incarnation),
+      migration(self),
+      transfer(self) {
+  roster.put({self, incarnation, nick, config.addresses, 0, 0});
+  transfer.on_supernode(now, self);
+  if (config.host) become_supernode(now, {1});
+  emit_role();
+  roster_changed = true;
+}
+
+Node::Node(mrt::Instant now, const NodeConfig& config, const mrt::Random::Seed& seed)
+    : state_(std::make_unique<State>(now, config, seed)) {
+  state_->after_input(now);
+}
+
+Node::~Node() = default;
+
+void Node::on_datagrams(mrt::Instant now, const mrt::Path& path, mrt::Ecn ecn, size_t segment_size,
+                        mrt::MutableBytes bytes) {
+  state_->note_stall(now);
+  state_->endpoint.on_datagrams(now, path, ecn, segment_size, bytes);
+  state_->after_input(now);
+}
+
+void Node::on_timeout(mrt::Instant now) {
+  state_->note_stall(now);
+  state_->endpoint.on_timeout(now);
+  state_->on_timers(now);
+  state_->after_input(now);
+}
+
+void Node::on_file_result(mrt::Instant now, const FileResult& result) {
+  state_->transfer.on_result(now, result);
+  state_->after_input(now);
+}
+
+std::optional<mrt::Transmit> Node::poll_transmit(mrt::Instant now, mrt::MutableBytes buffer) {
+  auto batch = state_->endpoint.poll_transmit(now, buffer);
+  if (!batch) state_->awake_until = state_->compute_timeout();
+  return batch;
+}
+
+std::optional<Event> Node::poll_event() {
+  if (state_->events.empty()) return std::nullopt;
+  Event event = std::move(state_->events.front());
+  state_->events.pop_front();
+  return event;
+}
+
+mrt::Instant Node::next_timeout() const { return state_->compute_timeout(); }
+
+Role Node::role() const { return state_->role(); }
+Epoch Node::epoch() const { return state_->epoch; }
+NodeId Node::id() const { return state_->self; }
+const std::string& Node::nick() const { return state_->nick; }
+NodeId Node::supernode() const { return state_->supernode; }
+std::vector<Peer> Node::peers() const { return state_->peers(); }
+bool Node::is_consistent() const { return state_->is_consistent(); }
+
+std::vector<FileRow> Node::files() const {
+  std::vector<FileRow> out;
+  for (const ListedFile& row : state_->catalogue.listing()) {
+    out.push_back({row.offer.name, row.offer.size, row.offer.hash, row.holders});
+  }
+  return out;
+}
+
+std::vector<std::pair<NodeId, mrt::ConnectionStats>> Node::stats() const {
+  std::vector<std::pair<NodeId, mrt::ConnectionStats>> out;
+  for (const auto& [node, id] : state_->link_by_node) {
+    if (const auto stats = state_->endpoint.stats(id)) out.emplace_back(node, *stats);
+  }
+  return out;
+}
+
+// The round after each input: what the endpoint has to tell, what follows from that, and what
+// the user is to know.
+void Node::State::after_input(mrt::Instant now) {
+  if (!stopped) {
+    poll_endpoint(now);
+    run_migration(now);
+    pump_transfer(now);
+    deliver(now);
+    if (roster_due <= now) flush_roster(now);
+    spread(now);
+    poll_endpoint(now);
+    emit_role();
+    if (roster_changed) emit_roster();
+  }
+  awake_until = compute_timeout();
+  DCHECK(is_consistent());
+}
+
+/// Was this process frozen or starved? Then the silence was its own: it suspects itself first
+/// (Dadgar et al., "Lifeguard", 2018), and a supernode orders nothing until its epoch is
+/// confirmed.
+void Node::State::note_stall(mrt::Instant now) {
+  if (awake_until == mrt::never || now < awake_until + stall_min) return;
+  const mrt::Duration away = now - awake_until;
+  awake_until = now;
+  doubt_epoch(now);
+  for (auto& [id, link] : links) link.suspicion.forgive(now);
+  migration.on_stall(now);
+  next_silence_check = now;
+  emit(Noted{"this node did not run for " + std::to_string(mrt::to_ms(away)) + " ms"});
+}
+
+void Node::State::poll_endpoint(mrt::Instant now) {
+  while (auto event = endpoint.poll_event()) on_connection_event(now, *event);
+}
+
+void Node::State::on_timers(mrt::Instant now) {
+  transfer.on_timeout(now);
+  if (next_beat <= now) beat(now);
+  if (next_silence_check <= now) check_silence(now);
+  migration.on_timeout(now, order.last());
+  if (search) try_targets(now);
+  meet_lost(now);
+  keep_warm(now);
+  if (stable_due <= now) {
+    stable_due = mrt::never;
+    stable_told = stable;
+    for (auto& [id, link] : links) {
+      if (link.member) send(now, link, Stable{epoch, stable});
+    }
+  }
+  if (doubt_ends <= now) {
+    // Those who went were asked meanwhile; where one is being joined, that decides.
+    doubt_ends = search ? now + doubt_time : mrt::never;
+    advance_stable(now);
+  }
+  if (search && is_supernode() && order.has_pending()) send_pending(now);
+  if (quitting && *quitting <= now && !stopped) {
+    stopped = true;
+    emit(Stopped{quit_reason});
+  }
+}
+
+mrt::Instant Node::State::compute_timeout() const {
+  if (stopped) return mrt::never;
+  mrt::Instant next =
+      std::min({endpoint.next_timeout(), transfer.next_timeout(), next_beat, next_silence_check,
+                migration.next_timeout(), roster_due, stable_due, doubt_ends});
+  if (search) {
+    next = std::min(next, search->deadline);
+    if (waits_for_star(awake_until) && order.has_pending()) {
+      next = std::min(next, search->started + said_there_time);
+    }
+    for (const auto& [id, when] : search->retries) next = std::min(next, when);
+    for (const auto& [address, when] : search->again) next = std::min(next, when);
+  }
+  if (is_supernode() && !search && !quitting) {
+    for (const auto& [node, peer] : lost) next = std::min(next, peer.next_try);
+  }
+  for (const auto& [node, when] : warm_tries) next = std::min(next, when);
+  if (quitting) next = std::min(next, *quitting);
+  return next;
+}
+
+/// Hands delivered broadcasts to the user.
+void Node::State::deliver(mrt::Instant now) {
+  while (auto delivery = order.poll_delivery()) {
+    const Ordered& message = delivery->message;
+    if (message.id.sender == self && message.id.incarnation == incarnation) {
+      chats.erase(message.id.number);
+    }
+    if (message.kind == BroadcastKind::chat) {
+      std::string text(mrt::as_text(message.body));
+      if (!is_utf8(text)) continue;
+      emit(ChatDelivered{message.id.sender, message.nick, std::move(text), message.id,
+                         message.place, delivery->history});
+    } else {
+      deliver_offer(now, *delivery);
+    }
+  }
+  if (const auto number = order.on_stable(stable)) emit(OwnStable{*number});
+}
+
+void Node::State::fail(CommandId command, ErrorCode code, std::string message) {
+  emit(CommandFailed{command, code, std::move(message)});
+}
+
+Role Node::State::role() const {
+  if (!is_supernode()) return Role::member;
+  return roster.size() > 1 || config.host ? Role::supernode : Role::alone;
+}
+
+void Node::State::emit_role() {
+  // While a new supernode is sought the old role stands: it may come back.
+  if (!migration.is_steady() || !synced) return;
+  const RoleChanged now_is{role(), epoch, supernode};
+  if (role_told && role_told->role == now_is.role && role_told->epoch == now_is.epoch &&
+      role_told->supernode == now_is.supernode) {
+    return;
+  }
+  role_told = now_is;
+  emit(now_is);
+  roster_changed = true;
+}
+
+void Node::State::emit_roster() {
+  if (!migration.is_steady() || !synced) return;
+  roster_changed = false;
+  emit(RosterChanged{epoch, supernode, peers()});
+}
+
+PathKind Node::State::path_to(const NodeId& node) const {
+  if (node == self) return PathKind::local;
+  const Link* link = link_to(node);
+  if (!link || !link->connected) return PathKind::relayed;
+  return link->path.remote.is_loopback() ? PathKind::local : PathKind::direct;
+}
+
+std::vector<Peer> Node::State::peers() const {
+  const auto rtt_of = [this](const NodeId& node) -> mrt::Duration {
+    const Link* link = link_to(node);
+    const auto stats = link ? endpoint.stats(link->id) : std::nullopt;
+    return stats ? stats->rtt : mrt::Duration{};
+  };
+  std::vector<Peer> out;
+  for (const auto& [node, entry] : roster.entries()) {
+    Peer peer{node, entry.nick, {}, Role::member, path_to(node), {}, entry.rank};
+    if (!entry.addresses.empty()) peer.address = entry.addresses.front();
+    if (const Link* link = link_to(node)) peer.address = link->path.remote;
+    if (node == supernode) peer.role = node == self ? role() : Role::supernode;
+    if (node != self) {
+      peer.rtt = rtt_of(node);
+      // Through the supernode: our way to it and its way on.
+      if (peer.rtt == mrt::Duration{} && node != supernode) {
+        peer.rtt = rtt_of(supernode) + std::chrono::microseconds(entry.rtt_us);
+      }
+    }
+    out.push_back(std::move(peer));
+  }
+  std::sort(out.begin(), out.end(), [](const Peer& a, const Peer& b) {
+    return std::pair(a.rank, a.node) < std::pair(b.rank, b.node);
+  });
+  return out;
+}
+
+bool Node::State::is_consistent() const {
+  size_t members = 0;
+  for (const auto& [id, link] : links) {
+    if (link.member && !is_supernode()) return false;
+    members += link.member ? 1 : 0;
+  }
+  if (uplink_id && (is_supernode() || !links.contains(*uplink_id))) return false;
+  for (const auto& [node, id] : link_by_node) {
+    const auto it = links.find(id);
+    if (it == links.end() || it->second.peer != node) return false;
+  }
+  return roster.is_consistent() && members <= members_max && lost.size() <= lost_max;
+}
+
+}  // namespace node

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+//
+// Files as the star sees them: offers that come and go in order, and what the transfer machine
+// has to tell.
+#include <algorithm>
+
+#include "mrt/base/match.h"
+#include "node/node_state.h"
+
+namespace node {
+
+static ErrorCode to_error(FileFault fault) {
+  switch (fault) {
+    case FileFault::name:
+      return ErrorCode::usage;
+    case FileFault::not_found:
+      return ErrorCode::not_found;
+    case FileFault::disk:
+      return ErrorCode::disk;
+    case FileFault::changed:
+      return ErrorCode::disk;
+    case FileFault::integrity:
+      return ErrorCode::integrity;
+    case FileFault::limit:
+      return ErrorCode::limit;
+  }
+  return ErrorCode::disk;
+}
+
+void Node::State::deliver_offer(mrt::Instant now, const Order::Delivery& delivery) {
+  const NodeId& holder = delivery.message.id.sender;
+  // A newcomer has the standing offers; and who has left offers nothing.
+  if (delivery.history || !roster.find(holder)) return;
+  const auto offer = decode_offer(delivery.message.body);
+  if (!offer) return;
+  if (delivery.message.kind == BroadcastKind::offer) {
+    add_offer(now, holder, *offer);
+  } else {
+    remove_offer(now, holder, *offer);
+  }
+}
+
+void Node::State::add_offer(mrt::Instant now, const NodeId& holder, const Offer& offer) {
+  if (catalogue.add(holder, offer) != Catalogue::Added::added) return;
+  emit(FileOffered{offer.name, offer.size, offer.hash, holder});
+  if (holder != self) transfer.on_holder(now, offer.hash, holder);
+}
+
+void Node::State::remove_offer(mrt::Instant now, const NodeId& holder, const Offer& offer) {
+  if (!catalogue.remove(holder, offer)) return;
+  emit(FileWithdrawn{offer.name, offer.size, offer.hash, holder});
+  const auto holders = catalogue.holders(offer.hash);
+  if (std::find(holders.begin(), holders.end(), holder) == holders.end()) {
+    transfer.on_holder_gone(now, offer.hash, holder);
+  }
+}
+
+void Node::State::remove_holder(mrt::Instant now, const NodeId& holder) {
+  for (const Offer& offer : catalogue.remove_holder(holder)) {
+    emit(FileWithdrawn{offer.name, offer.size, offer.hash, holder});
+    transfer.on_holder_gone(now, offer.hash, holder);
+  }
+}
+
+/// All offers as of the last place, which may be ahead of what this supernode's user was told.
+std::vector<HeldOffer> Node::State::standing_offers() const {
+  std::vector<HeldOffer> out;
+  for (const ListedFile& row : catalogue.listing()) {
+    for (const NodeId& holder : row.holders) out.push_back({holder, row.offer});
+  }
+  for (const Ordered& message : order.undelivered()) {
+    const auto offer = decode_offer(message.body);
+    if (message.kind == BroadcastKind::chat || !offer || !roster.find(message.id.sender)) continue;
+    const HeldOffer held{message.id.sender, *offer};
+    std::erase(out, held);
+    if (message.kind == BroadcastKind::offer) out.push_back(held);
+  }
+  return out;
+}
+
+/// Own offers that the star does not know, because it went on without us for a while.
+void Node::State::announce_missing(mrt::Instant now) {
+  const std::vector<Offer> missing = std::move(unannounced);
+  unannounced.clear();
+  for (const Offer& offer : missing) {
+    const mrt::Bytes body = encode_offer(offer);
+    const bool under_way = std::any_of(
+        order.pending().begin(), order.pending().end(),
+        [&](const Publish& p) { return p.kind == BroadcastKind::offer && p.body == body; });
+    if (!under_way) announce(now, offer);
+  }
+}
+
+void Node::State::announce(mrt::Instant now, const Offer& offer) {
+  if (const auto message = order.publish(BroadcastKind::offer, encode_offer(offer))) {
+    publish(now, *message);
+  }
+}
+
+void Node::State::take_back(mrt::Instant now, const Offer& offer) {
+  if (const auto message = order.publish(BroadcastKind::withdraw, encode_offer(offer))) {
+    publish(now, *message);
+  }
+}
+
+void Node::State::pump_transfer(mrt::Instant now) {
+  while (auto request = transfer.poll_request()) emit(std::move(*request));
+  while (auto event = transfer.poll_event()) on_transfer_event(now, *event);
+  while (auto message = transfer.poll_message(now)) {
+    const Link* link = link_to(message->to);
+    if (!link || !link->connected) {
+      transfer.on_peer_gone(now, message->to);
+    } else if (!endpoint.send_message(now, link->id, message->priority, message->message)) {
+      transfer.on_unsent(std::move(*message));
+    }
+  }
+  while (auto request = transfer.poll_request()) emit(std::move(*request));
+}
+
+CommandId Node::State::take_download(FileToken file) {
+  const auto it = own_downloads.find(file);
+  if (it == own_downloads.end()) return {};
+  const CommandId command = it->second;
+  own_downloads.erase(it);
+  return command;
+}
+
+void Node::State::on_shared(mrt::Instant now, const Shared& event) {
+  OwnFile& own = own_files[event.file];
+  own.offer = event.offer;
+  const auto known = catalogue.offers_of(self);
+  if (std::find(known.begin(), known.end(), event.offer) == known.end()) announce(now, event.offer);
+  if (own.command != CommandId{}) emit(CommandDone{own.command});
+  own.command = {};
+}
+
+void Node::State::on_downloaded(mrt::Instant now, const Downloaded& event) {
+  const CommandId command = take_download(event.file);
+  const Offer& offer = event.offer;
+  emit(FileReceived{offer.name, event.path, offer.size, offer.hash, event.took});
+  if (command != CommandId{}) emit(CommandDone{command});
+  const bool shared_already = std::any_of(own_files.begin(), own_files.end(), [&](const auto& own) {
+    return own.second.path == event.path;
+  });
+  if (config.reshare && !shared_already) {
+    own_files[transfer.share(now, event.path)] = {{}, event.path, std::nullopt};
+  }
+}
+
+void Node::State::on_transfer_event(mrt::Instant now, const TransferEvent& event) {
+  std::visit(mrt::Match{
+                 [&](const Shared& e) { on_shared(now, e); },
+                 [](const ShareProgress&) {},
+                 [&](const ShareFailed& e) {
+                   fail(own_files[e.file].command, to_error(e.fault), e.message);
+                   own_files.erase(e.file);
+                 },
+                 [&](const SourceLost& e) {
+                   own_files.erase(e.file);
+                   take_back(now, e.offer);
+                   fail({}, to_error(e.fault), e.message);
+                 },
+                 [&](const TransferProgress& e) {
+                   emit(DownloadProgress{e.offer.name, e.offer.hash, e.bytes, e.offer.size, e.rate,
+                                         path_to(e.from)});
+                 },
+                 [&](const Downloaded& e) { on_downloaded(now, e); },
+                 [&](const DownloadFailed& e) {
+                   fail(take_download(e.file), to_error(e.fault), e.message);
+                 },
+             },
+             event);
+}
+
+}  // namespace node

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+//
+// Looking for a star and coming into it: candidates are tried side by side, members lead on to
+// their supernode, and Welcome to Ready brings roster, offers and what was said. Also looking
+// for those who were lost in silence, so that two halves of a star become one again.
+#include <algorithm>
+
+#include "node/node_state.h"
+
+namespace node {
+
+void Node::State::start_join(mrt::Instant now, JoinSearch wanted) {
+  const bool by_user = wanted.command != CommandId{} || wanted.lead_star;
+  search = std::move(wanted);
+  search->started = now;
+  search->deadline = now + join_time_max;
+  search->targets = usable(search->targets, true);
+  if (search->targets.empty() && by_user) {
+    end_join(now, ErrorCode::unreachable, "no address to try");
+    return;
+  }
+  try_targets(now);
+}
+
+void Node::State::try_targets(mrt::Instant now) {
+  if (search->deadline <= now) {
+    end_join(now, search->last_refusal.empty() ? ErrorCode::timeout : ErrorCode::refused,
+             search->last_refusal.empty() ? "nobody answered within 10 s" : search->last_refusal);
+    return;
+  }
+  for (auto it = search->again.begin(); it != search->again.end();) {
+    if (it->second > now) {
+      ++it;
+      continue;
+    }
+    search->tried.erase(it->first);
+    it = search->again.erase(it);
+  }
+  const std::vector<mrt::Address> targets = search->targets;
+  for (const mrt::Address& address : targets) {
+    if (search->tried.contains(address)) continue;
+    Link* link = open_link(now, address, Purpose::join);
+    search->tried[address] = link ? link->id : mrt::ConnectionId{};
+  }
+  std::vector<mrt::ConnectionId> due;
+  for (const auto& [id, when] : search->retries) {
+    if (when <= now) due.push_back(id);
+  }
+  for (const mrt::ConnectionId id : due) {
+    search->retries.erase(id);
+    const auto it = links.find(id);
+    if (it != links.end() && it->second.connected) say_hello(now, it->second, Purpose::join);
+  }
+  const bool any_open =
+      !search->again.empty() ||
+      std::any_of(search->tried.begin(), search->tried.end(),
+                  [this](const auto& tried) { return links.contains(tried.second); });
+  if (!any_open) end_join(now, ErrorCode::unreachable, "no connection to any address");
+}
+
+/// One of the candidates is gone; with the last one the search has failed.
+void Node::State::on_join_link_closed(mrt::Instant now, const Link& link,
+                                      const mrt::Closed& closed) {
+  search->retries.erase(link.id);
+  bool was_tried = false;
+  bool any_open = !search->again.empty();
+  for (const auto& [address, id] : search->tried) {
+    was_tried |= id == link.id;
+    any_open |= id != link.id && links.contains(id);
+    // It lives, and had its own reasons (it followed another supernode, say): asked again.
+    if (id == link.id && closed.by_peer && closed.code >= mrt::CloseCode::application) {
+      search->again[address] = now + join_retry;
+      any_open = true;
+    }
+  }
+  if (!was_tried || any_open) return;
+  if (closed.code == mrt::CloseCode::refused) {
+    end_join(now, ErrorCode::refused, "refused: " + closed.reason);
+  } else {
+    end_join(now, ErrorCode::unreachable,
+             "nobody answered at " + (link.path.remote.port ? link.path.remote.to_string()
+                                                            : std::string("that address")));
+  }
+}
+
+/// The search is over. Without a star after a loss, this node goes on by itself.
+void Node::State::end_join(mrt::Instant now, std::optional<ErrorCode> failed, std::string message) {
+  const JoinSearch done = std::move(*search);
+  search.reset();
+  std::vector<mrt::ConnectionId> unneeded;
+  for (const auto& [address, id] : done.tried) {
+    const auto it = links.find(id);
+    if (it == links.end() || uplink_id == id || it->second.member) continue;
+    // A failed attempt leaves nothing behind; a link that also keeps us warm stays.
+    if (!it->second.connected || (failed && it->second.asks == Purpose::join))
+      unneeded.push_back(id);
+  }
+  for (const mrt::ConnectionId id : unneeded) drop_link(now, id, close_unneeded, "not needed");
+  if (done.command != CommandId{}) {
+    if (failed) {
+      fail(done.command, *failed, message);
+    } else {
+      emit(JoinDone{done.command});
+    }
+  }
+  if (failed && done.lead_star)
+    send_to(now, done.asked_by, MergeFailed{done.asked_number, message});
+  if (failed && !is_supernode() && !uplink_id && !quitting) found_alone(now);
+}
+
+void Node::State::on_redirect(mrt::Instant now, Link& link, const Redirect& message) {
+  if (link.asks == Purpose::meet) {
+    auto addresses = usable(message.addresses, link.path.remote.is_loopback());
+    if (message.supernode == link.peer) addresses.insert(addresses.begin(), link.path.remote);
+    lost.erase(link.peer);
+    const mrt::ConnectionId id = link.id;
+    const bool ours_is_higher =
+        std::pair(message.epoch, message.supernode) < std::pair(epoch, self);
+    if (ours_is_higher && message.supernode != link.peer && is_supernode()) {
+      // It is their supernode that has to come to us: it learns of us by being asked.
+      for (const mrt::Address& address : addresses) open_link(now, address, Purpose::meet);
+    }
+    consider_other_star(now, message.epoch, message.supernode, addresses);
+    const auto it = links.find(id);
+    if (it != links.end() && it->second.asks == Purpose::meet && !it->second.member &&
+        uplink_id != id) {
+      drop_link(now, id, close_unneeded, "met");
+    }
+    return;
+  }
+  if (!search || link.asks != Purpose::join) return;
+  if (message.supernode == self || message.supernode == supernode) {
+    const bool there_already = message.supernode == self || uplink_id.has_value();
+    if (there_already) return end_join(now, std::nullopt, "");
+  }
+  for (const mrt::Address& address : usable(message.addresses, link.path.remote.is_loopback())) {
+    if (search->targets.size() >= join_addresses_max) break;
+    if (std::find(search->targets.begin(), search->targets.end(), address) ==
+        search->targets.end()) {
+      search->targets.push_back(address);
+    }
+  }
+  // It may not know yet that its supernode is gone: it is asked again while we look.
+  search->retries[link.id] = now + 5 * join_retry;
+  try_targets(now);
+}
+
+void Node::State::on_refuse(mrt::Instant now, Link& link, const Refuse& message) {
+  if (!search || link.asks != Purpose::join) return;
+  if (message.code == RefuseCode::busy) {
+    search->retries[link.id] = now + join_retry;
+    return;
+  }
+  const ErrorCode code =
+      message.code == RefuseCode::network ? ErrorCode::network : ErrorCode::refused;
+  search->last_refusal = message.reason;
+  end_join(now, code, message.reason);
+}
+
+/// A supernode takes this node in: from here on it is its member.
+void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& message) {
+  const bool asked = search && link.asks == Purpose::join;
+  const bool gathered =
+      migration.phase() == Migration::Phase::following && migration.awaited() == link.peer;
+  const bool again = from_uplink(link) && message.epoch == epoch;  // it fell behind the tail
+  if (asked && message.epoch < epoch) {
+    // Others have come to us since we asked, and our epoch has risen: we are more now.
+    return say_hello(now, link, Purpose::join);
+  }
+  if ((!asked && !gathered && !again) || message.supernode != link.peer || message.epoch < epoch ||
+      !is_nick(message.nick)) {
+    return violation(now, link, "unexpected Welcome");
+  }
+  const bool was_supernode = is_supernode();
+  const bool had_star = epoch != Epoch{};
+  if (was_supernode) {
+    // The own star comes along; SCLS names where to. (After a hand-over it knows.)
+    if (asked && migration.is_steady() && roster.size() > 1) {
+      close_star(now, message.epoch, link.peer, {link.path.remote}, CloseReason::merged);
+    }
+    held_publishes.clear();
+  }
+  if (!left_supernode && had_star && supernode != link.peer) {
+    left_supernode = supernode;
+    left_at = migration.is_steady() ? now : migration.began();
+    coming_reason = asked && migration.is_steady() ? MigrationReason::merged : coming_reason;
+  }
+  const mrt::ConnectionId old_uplink = uplink_id.value_or(mrt::ConnectionId{});
+  const mrt::ConnectionId id = link.id;
+  const uint64_t missed =
+      order.enter_view(message.epoch, message.supernode, message.delivered, message.resumed);
+  if (!message.resumed) order.history_begins();
+  if (missed > 0) emit(GapFound{{}, missed});
+  supernode = message.supernode;
+  epoch = message.epoch;
+  migration.on_view(now, epoch, roster.by_rank());  // whatever was under way is overtaken
+  transfer.on_supernode(now, std::nullopt);  // what was asked for of the old one is asked anew
+  nick = message.nick;
+  stable = {};
+  doubt_ends = mrt::never;
+  synced = false;
+  uplink_id = id;
+  roster_due = stable_due = mrt::never;
+  std::vector<mrt::ConnectionId> members;
+  for (auto& [other, l] : links) {
+    if (l.member) members.push_back(other);
+    l.member = false;
+  }
+  standing.clear();
+  if (old_uplink != mrt::ConnectionId{} && old_uplink != id && links.contains(old_uplink)) {
+    drop_link(now, old_uplink, close_superseded, "another supernode is followed");
+  }
+  next_beat = now;
+  next_silence_check = now + keep_alive_min;
+  links.at(id).suspicion = Suspicion(now);
+}
+
+/// All that led up to now has come: this node is at work in the view.
+void Node::State::on_ready(mrt::Instant now, Link& link, const Ready& message) {
+  if (message.epoch != epoch || synced) return;
+  deliver(now);
+  order.history_ends();
+  synced = true;
+  link.asks.reset();
+  migration.on_view(now, epoch, roster.by_rank());
+  transfer.on_supernode(now, supernode);
+  view_works(now, coming_reason);
+  send_pending(now);
+  announce_missing(now);
+  if (search) end_join(now, std::nullopt, "");
+  close_unneeded_links(now);
+  keep_warm(now);
+  for (const auto& [number, command] : merges) emit(JoinDone{command});
+  merges.clear();
+  if (order.last() > Seq{}) {
+    const RosterEntry* mine = roster.find(self);
+    if (mine && mine->rank == 1) send_to(now, supernode, Holds{epoch, order.last()});
+  }
+}
+
+/// The supernode cannot be followed and nobody takes over: everyone known is asked.
+void Node::State::rejoin(mrt::Instant now) {
+  if (search || quitting) return;
+  JoinSearch wanted;
+  const Link* up = uplink();
+  const bool local = (up && up->path.remote.is_loopback()) ||
+                     std::any_of(config.sockets.begin(), config.sockets.end(),
+                                 [](const mrt::Address& a) { return a.is_loopback(); });
+  for (const NodeId& node : roster.by_rank()) {
+    if (node == self) continue;
+    for (const mrt::Address& address : addresses_of(node, local)) {
+      if (wanted.targets.size() < addresses_max) wanted.targets.push_back(address);
+    }
+  }
+  if (!left_supernode && !is_supernode()) {
+    left_supernode = supernode;
+    left_at = migration.is_steady() ? now : migration.began();
+    coming_reason = MigrationReason::lost;
+  }
+  transfer.on_supernode(now, std::nullopt);
+  if (wanted.targets.empty()) return found_alone(now);
+  start_join(now, std::move(wanted));
+}
+
+void Node::State::remember_lost(mrt::Instant now, const NodeId& node,
+                                std::vector<mrt::Address> addresses, mrt::Duration first_pause) {
+  if (addresses.empty() || lost.size() >= lost_max) return;
+  lost[node] = {std::move(addresses), now, now + first_pause, std::max(first_pause, meet_first)};
+}
+
+/// Asks those who were lost which star they are in: after a cut both sides do.
+void Node::State::meet_lost(mrt::Instant now) {
+  if (!is_supernode() || search || quitting) return;
+  for (auto it = lost.begin(); it != lost.end();) {
+    LostPeer& peer = it->second;
+    if (roster.find(it->first) || now - peer.since > meet_time_max) {
+      it = lost.erase(it);
+      continue;
+    }
+    if (peer.next_try <= now) {
+      peer.pause = std::min(peer.pause * 2, meet_pause_max);
+      peer.next_try = now + peer.pause;
+      open_link(now, peer.addresses.front(), Purpose::meet);
+      std::rotate(peer.addresses.begin(), peer.addresses.begin() + 1, peer.addresses.end());
+    }
+    ++it;
+  }
+}
+
+/// Of two stars the one with the higher (epoch, supernode) wins: the other joins it.
+void Node::State::consider_other_star(mrt::Instant now, Epoch other_epoch, const NodeId& other,
+                                      const std::vector<mrt::Address>& addresses) {
+  if (!is_supernode() || search || quitting || other == self) return;
+  if (std::pair(other_epoch, other) < std::pair(epoch, self)) return;
+  JoinSearch wanted;
+  wanted.targets = usable(addresses, true);
+  if (wanted.targets.empty()) return;
+  coming_reason = MigrationReason::merged;
+  start_join(now, std::move(wanted));
+}
+
+}  // namespace node

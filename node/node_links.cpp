@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: MIT
+//
+// Connections of a node: who is at the other end, messages cut out of the stream and written
+// into it, and who may say what.
+#include <algorithm>
+#include <array>
+
+#include "node/node_state.h"
+
+namespace node {
+
+Link* Node::State::link_to(const NodeId& node) {
+  const auto it = link_by_node.find(node);
+  return it == link_by_node.end() ? nullptr : &links.at(it->second);
+}
+
+const Link* Node::State::link_to(const NodeId& node) const {
+  const auto it = link_by_node.find(node);
+  return it == link_by_node.end() ? nullptr : &links.at(it->second);
+}
+
+Link* Node::State::uplink() { return uplink_id ? &links.at(*uplink_id) : nullptr; }
+
+/// A connection to an address, new or the one there is, that asks for `purpose`.
+Link* Node::State::open_link(mrt::Instant now, const mrt::Address& address, Purpose purpose) {
+  const auto socket =
+      std::find_if(config.sockets.begin(), config.sockets.end(), [&](const mrt::Address& local) {
+        // A socket bound to loopback reaches nothing else.
+        return local.is_v4() == address.is_v4() && (!local.is_loopback() || address.is_loopback());
+      });
+  if (socket == config.sockets.end()) return nullptr;
+  const mrt::Path path{*socket, address};
+  const auto id = endpoint.connect(now, path);
+  if (!id) return nullptr;
+  Link& link = links.try_emplace(*id, now, *id, path, true).first->second;
+  if (link.connected) {
+    say_hello(now, link, purpose);
+  } else if (!link.asks || *link.asks != Purpose::join) {
+    link.asks = purpose;
+  }
+  return &link;
+}
+
+void Node::State::say_hello(mrt::Instant now, Link& link, Purpose purpose) {
+  if (purpose != Purpose::answer) link.asks = purpose;
+  Hello hello;
+  hello.purpose = purpose;
+  hello.network = config.network;
+  hello.node = self;
+  hello.incarnation = incarnation;
+  hello.nick = config.nick;
+  hello.epoch = epoch;
+  hello.supernode = supernode;
+  hello.line = order.line();
+  hello.star_size = static_cast<uint32_t>(is_supernode() ? roster.size() : 1);
+  hello.history = static_cast<uint32_t>(std::min(config.history, tail_messages_max));
+  hello.addresses = config.addresses;
+  if (hello.addresses.size() > addresses_max) hello.addresses.resize(addresses_max);
+  send(now, link, hello);
+}
+
+void Node::State::enqueue(Link& link, const Message& message) {
+  mrt::Bytes framed = encode_framed(message);
+  link.outbox_bytes += framed.size();
+  link.outbox.push_back(std::move(framed));
+}
+
+void Node::State::send(mrt::Instant now, Link& link, const Message& message) {
+  enqueue(link, message);
+  flush_link(now, link);
+}
+
+bool Node::State::send_to(mrt::Instant now, const NodeId& node, const Message& message) {
+  Link* link = link_to(node);
+  if (!link) return false;
+  send(now, *link, message);
+  return true;
+}
+
+/// Writes what waits: control messages first, then placed broadcasts up to the link's cursor.
+void Node::State::flush_link(mrt::Instant now, Link& link) {
+  if (!link.connected) return;
+  while (true) {
+    while (!link.outbox.empty()) {
+      const mrt::ByteView rest = mrt::ByteView(link.outbox.front()).subspan(link.outbox_offset);
+      const size_t taken = endpoint.write(now, link.id, mrt::first_stream, rest);
+      link.outbox_offset += taken;
+      if (taken < rest.size()) return;
+      link.outbox_bytes -= link.outbox.front().size();
+      link.outbox.pop_front();
+      link.outbox_offset = 0;
+    }
+    if (!link.member) return;
+    if (link.ready_after && link.cursor >= *link.ready_after) {
+      enqueue(link, Ready{epoch, *link.ready_after});
+      link.ready_after.reset();
+      continue;
+    }
+    const auto next = order.next_after(link.cursor);
+    if (!next) return;
+    if (next->first.value != link.cursor.value + 1) {
+      // It was slower than the tail is long: it comes in anew, and is told of the gap.
+      sync_member(now, link, {true, {next->first.value - 1}});
+      return;
+    }
+    if (endpoint.send_room(link.id) < next->second->size()) {
+      // Refused in part, so that Writable tells when to go on.
+      link.outbox.push_back(*next->second);
+      link.outbox_bytes += next->second->size();
+    } else {
+      endpoint.write(now, link.id, mrt::first_stream, *next->second);
+    }
+    link.cursor = next->first;
+  }
+}
+
+void Node::State::violation(mrt::Instant now, Link& link, const char* what) {
+  emit(Noted{"closing " + link.path.remote.to_string() + ": " + what});
+  drop_link(now, link.id, close_violation, what);
+}
+
+/// Closes a connection and forgets it at once: what it was for is the caller's to mend.
+void Node::State::drop_link(mrt::Instant now, mrt::ConnectionId id, mrt::CloseCode code,
+                            const char* reason) {
+  // What was said last (a Refuse, SCLS, a Redirect) is to arrive before the close does.
+  endpoint.close_when_sent(now, id, code, reason, std::chrono::milliseconds(500));
+  mrt::Closed closed{id, code, false, reason};
+  on_closed(now, closed);
+}
+
+void Node::State::on_connection_event(mrt::Instant now, mrt::Event& event) {
+  if (const auto* connected = std::get_if<mrt::Connected>(&event)) {
+    const mrt::ConnectionId id = connected->connection;
+    on_connected(now, links.try_emplace(id, now, id, mrt::Path{}, false).first->second);
+  } else if (const auto* readable = std::get_if<mrt::Readable>(&event)) {
+    on_readable(now, readable->connection, readable->stream);
+  } else if (const auto* writable = std::get_if<mrt::Writable>(&event)) {
+    const auto it = links.find(writable->connection);
+    if (it == links.end()) return;
+    flush_link(now, it->second);
+    if (!it->second.peer.is_null()) transfer.on_writable(now, it->second.peer);
+  } else if (auto* message = std::get_if<mrt::MessageReceived>(&event)) {
+    const auto it = links.find(message->connection);
+    if (it == links.end() || !is_file_message(message->bytes)) return;
+    Link& link = it->second;
+    if (link.member || from_uplink(link))
+      transfer.on_message(now, link.peer, std::move(message->bytes));
+  } else if (const auto* datagram = std::get_if<mrt::DatagramReceived>(&event)) {
+    const auto it = links.find(datagram->connection);
+    if (it == links.end()) return;
+    const auto beat = decode(datagram->bytes);
+    if (!beat || !std::holds_alternative<Heartbeat>(*beat)) return;
+    Link& link = it->second;
+    link.suspicion.on_heard(now);
+    if (std::get<Heartbeat>(*beat).supernode == self && !link.member && !quitting) {
+      // It counts on us, and we are not its supernode (any more): it has to look for another.
+      drop_link(now, link.id, close_superseded, "another supernode is followed");
+    }
+  } else if (const auto* moved = std::get_if<mrt::PathChanged>(&event)) {
+    const auto it = links.find(moved->connection);
+    if (it == links.end()) return;
+    it->second.path = moved->path;
+    roster_changed = true;
+  } else if (const auto* closed = std::get_if<mrt::Closed>(&event)) {
+    on_closed(now, *closed);
+  }
+}
+
+void Node::State::on_connected(mrt::Instant now, Link& link) {
+  link.connected = true;
+  if (const auto stats = endpoint.stats(link.id)) link.path = stats->path;
+  link.suspicion = Suspicion(now);
+  if (link.outgoing && link.asks) say_hello(now, link, *link.asks);
+}
+
+void Node::State::on_readable(mrt::Instant now, mrt::ConnectionId id, mrt::StreamId stream) {
+  if (stream != mrt::first_stream) return;  // nobody writes to others: it stays unread
+  std::array<uint8_t, 16 * 1024> buffer;
+  while (true) {
+    const auto it = links.find(id);
+    if (it == links.end()) return;
+    const size_t size = endpoint.read(now, id, stream, buffer);
+    if (size == 0) return;
+    it->second.reader.push(mrt::ByteView(buffer).first(size));
+    while (true) {
+      const auto link = links.find(id);
+      if (link == links.end()) return;
+      if (link->second.reader.failed()) return violation(now, link->second, "message too long");
+      const auto bytes = link->second.reader.next();
+      if (!bytes) break;
+      auto message = decode(*bytes);
+      if (!message) return violation(now, link->second, "malformed message");
+      on_message(now, id, *message);
+    }
+  }
+}
+
+void Node::State::on_message(mrt::Instant now, mrt::ConnectionId id, Message& message) {
+  Link& link = links.at(id);
+  link.suspicion.on_heard(now);
+  if (const auto* hello = std::get_if<Hello>(&message)) return on_hello(now, link, *hello);
+  if (link.peer.is_null()) return violation(now, link, "no Hello first");
+  const bool up = from_uplink(link);
+  const bool down = link.member;
+  // Roles are checked here, once: what comes from someone who may not say it is dropped.
+  if (const auto* m = std::get_if<Welcome>(&message)) return on_welcome(now, link, *m);
+  if (const auto* m = std::get_if<Redirect>(&message)) return on_redirect(now, link, *m);
+  if (const auto* m = std::get_if<Refuse>(&message)) return on_refuse(now, link, *m);
+  if (const auto* m = std::get_if<Suspect>(&message))
+    return migration.on_suspect(now, link.peer, *m);
+  if (const auto* m = std::get_if<Gather>(&message)) {
+    // A successor speaks: only one that the roster ranks is followed.
+    if (roster.find(link.peer)) migration.on_gather(now, link.peer, *m);
+    return;
+  }
+  if (const auto* m = std::get_if<Survivor>(&message)) {
+    return migration.on_survivor(now, link.peer, *m, order.last());
+  }
+  if (const auto* m = std::get_if<Want>(&message)) return on_want(now, link, *m);
+  if (const auto* m = std::get_if<Ordered>(&message)) return on_ordered(now, link, *m);
+  if (auto* m = std::get_if<Tell>(&message); m && (up || down)) return on_tell(now, link, *m);
+  if (const auto* m = std::get_if<TellResult>(&message); m && (up || down)) {
+    return on_tell_result(now, link, *m);
+  }
+  if (up) {
+    if (const auto* m = std::get_if<RosterUpdate>(&message)) return on_roster(now, *m);
+    if (const auto* m = std::get_if<StandingOffers>(&message)) return on_standing_offers(now, *m);
+    if (const auto* m = std::get_if<Ready>(&message)) return on_ready(now, link, *m);
+    if (const auto* m = std::get_if<SupernodeClose>(&message)) return on_supernode_close(now, *m);
+    if (const auto* m = std::get_if<Stable>(&message)) {
+      stable = std::max(stable, std::min(m->seq, order.delivered()));
+      return;
+    }
+    if (const auto* m = std::get_if<MergeFailed>(&message)) {
+      const auto it = merges.find(m->number);
+      if (it == merges.end()) return;
+      fail(it->second, ErrorCode::unreachable, m->reason);
+      merges.erase(it);
+    }
+  } else if (down) {
+    if (auto* m = std::get_if<Publish>(&message)) return on_publish(now, link, *m);
+    if (const auto* m = std::get_if<Holds>(&message)) {
+      const RosterEntry* entry = roster.find(link.peer);
+      if (entry && entry->rank == 1 && m->epoch == epoch) {
+        successor_holds = std::max(successor_holds, std::min(m->seq, order.last()));
+        advance_stable(now);
+      }
+      return;
+    }
+    if (std::get_if<Leave>(&message)) return remove_member(now, link.peer, GoneReason::quit);
+    if (const auto* m = std::get_if<Merge>(&message)) {
+      JoinSearch wanted;
+      wanted.targets = m->targets;
+      wanted.lead_star = true;
+      wanted.asked_by = link.peer;
+      wanted.asked_number = m->number;
+      if (search) {
+        send(now, link, MergeFailed{m->number, "the supernode is joining another star already"});
+      } else {
+        start_join(now, std::move(wanted));
+      }
+    }
+  }
+}
+
+void Node::State::on_hello(mrt::Instant now, Link& link, const Hello& hello) {
+  const bool first = link.peer.is_null();
+  if (hello.node.is_null() || !is_nick(hello.nick) || (!first && hello.node != link.peer)) {
+    return violation(now, link, "bad Hello");
+  }
+  if (hello.node == self) return drop_link(now, link.id, close_unneeded, "this is oneself");
+  link.hello = hello;
+  if (first && !claim_peer(now, link, hello.node)) return;
+  // Two who called each other (simultaneous RCON) have both said what they want: the answer is
+  // due only to one who was not asked.
+  if (hello.purpose != Purpose::answer && !link.outgoing && first) {
+    say_hello(now, link, Purpose::answer);
+  }
+  migration.note_epoch(std::min(hello.epoch, Epoch{epoch.value + epoch_leap_max}));
+  switch (hello.purpose) {
+    case Purpose::join:
+      return on_join_request(now, link);
+    case Purpose::meet:
+      send(now, link,
+           Redirect{epoch, supernode, addresses_of(supernode, link.path.remote.is_loopback())});
+      if (is_supernode() && hello.network == config.network) {
+        consider_other_star(now, hello.epoch, hello.supernode, {link.path.remote});
+      }
+      return;
+    case Purpose::warm:
+    case Purpose::answer:
+      return;
+  }
+}
+
+/// The link's other end is known now. Of two links to one node one stays: the newer where one
+/// side opened both, else that of the node with the lower id. False where this one goes.
+bool Node::State::claim_peer(mrt::Instant now, Link& link, const NodeId& peer) {
+  link.peer = peer;
+  const auto it = link_by_node.find(peer);
+  if (it != link_by_node.end() && it->second != link.id) {
+    Link& other = links.at(it->second);
+    const bool same_life = other.hello.incarnation == link.hello.incarnation;
+    const bool opposite = other.outgoing != link.outgoing;
+    const NodeId& keeper = self < peer ? self : peer;
+    const bool keep_other = same_life && opposite && (other.outgoing ? self : peer) == keeper &&
+                            link.hello.purpose != Purpose::join && link.asks != Purpose::join;
+    if (keep_other) {
+      link.peer = {};
+      drop_link(now, link.id, close_unneeded, "there is another connection");
+      return false;
+    }
+    const mrt::ConnectionId old = other.id;
+    const bool was_member = other.member && !same_life;
+    const auto kept = link.id;
+    other.peer = {};  // the node stays, only this connection goes
+    link_by_node.erase(it);
+    if (was_member) remove_member(now, peer, GoneReason::lost);
+    drop_link(now, old, close_unneeded, "replaced");
+    if (!links.contains(kept)) return false;
+  }
+  link_by_node[peer] = link.id;
+  return true;
+}
+
+void Node::State::on_closed(mrt::Instant now, const mrt::Closed& closed) {
+  const auto it = links.find(closed.connection);
+  if (it == links.end()) return;
+  const Link link = std::move(it->second);
+  links.erase(it);
+  const bool was_uplink = uplink_id == link.id;
+  if (was_uplink) uplink_id.reset();
+  const auto by_node = link_by_node.find(link.peer);
+  const bool was_only = by_node != link_by_node.end() && by_node->second == link.id;
+  if (was_only) {
+    link_by_node.erase(by_node);
+    transfer.on_peer_gone(now, link.peer);
+  }
+  if (quitting) return stop_if_all_said(now);
+  if (search) on_join_link_closed(now, link, closed);
+  if (link.member && was_only) {
+    const bool superseded = closed.by_peer && closed.code == close_superseded;
+    if (superseded) doubt_epoch(now);
+    if (closed.by_peer ? superseded : closed.code < mrt::CloseCode::application) {
+      auto addresses = addresses_of(link.peer, true);
+      addresses.insert(addresses.begin(), link.path.remote);
+      remember_lost(now, link.peer, std::move(addresses),
+                    superseded ? mrt::Duration{} : meet_first);
+    }
+    remove_member(now, link.peer, closed.code == close_quit ? GoneReason::quit : GoneReason::lost);
+  } else if (was_uplink) {
+    if (closed.by_peer && (closed.code == close_removed || closed.code == close_superseded)) {
+      rejoin(now);  // it lives, and has gone on without us
+    } else {
+      migration.on_silent(now, supernode);
+    }
+  } else if (was_only && !migration.is_steady()) {
+    migration.on_silent(now, link.peer);
+  }
+  if (was_only) roster_changed = true;
+}
+
+std::vector<mrt::Address> Node::State::usable(const std::vector<mrt::Address>& addresses,
+                                              bool from_loopback) const {
+  std::vector<mrt::Address> out;
+  for (const mrt::Address& address : addresses) {
+    // A loopback address means something only to one on the same host.
+    if (!address.is_unicast() || (address.is_loopback() && !from_loopback)) continue;
+    if (std::find(out.begin(), out.end(), address) == out.end()) out.push_back(address);
+    if (out.size() == addresses_max) break;
+  }
+  return out;
+}
+
+/// Where a node can be reached, best first, for one who is on this host or not.
+std::vector<mrt::Address> Node::State::addresses_of(const NodeId& node, bool for_loopback) const {
+  std::vector<mrt::Address> all;
+  if (node == self) {
+    all = config.addresses;
+  } else {
+    if (const Link* link = link_to(node)) all.push_back(link->path.remote);
+    if (const RosterEntry* entry = roster.find(node)) {
+      all.insert(all.end(), entry->addresses.begin(), entry->addresses.end());
+    }
+  }
+  return usable(all, for_loopback);
+}
+
+}  // namespace node

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+//
+// Being a member: the roster and the placed broadcasts as the supernode sends them, own
+// broadcasts on their way there, and messages from one to one.
+#include <algorithm>
+
+#include "node/node_state.h"
+
+namespace node {
+
+static LeaveReason to_leave_reason(GoneReason reason) {
+  switch (reason) {
+    case GoneReason::quit:
+      return LeaveReason::quit;
+    case GoneReason::lost:
+      return LeaveReason::lost;
+    case GoneReason::refused:
+      return LeaveReason::refused;
+  }
+  return LeaveReason::lost;
+}
+
+/// A node is gone: its files are withdrawn, and the user is told.
+void Node::State::note_left(mrt::Instant now, const RosterEntry& entry, GoneReason reason) {
+  remove_holder(now, entry.node);
+  emit(PeerLeft{entry.node, entry.nick, to_leave_reason(reason)});
+  roster_changed = true;
+}
+
+void Node::State::on_roster(mrt::Instant now, const RosterUpdate& message) {
+  if (message.supernode != supernode || message.epoch < epoch) return;
+  if (message.epoch > epoch) {
+    // The same supernode goes on in a new epoch: another star has joined.
+    epoch = message.epoch;
+    order.enter_view(epoch, supernode, order.last(), true);
+    migration.on_view(now, epoch, roster.by_rank());
+  }
+  const uint32_t old_rank = roster.find(self) ? roster.find(self)->rank : 0;
+  const Roster::Change change = roster.apply(message);
+  for (const auto& [entry, reason] : change.left) {
+    if (entry.node != self) note_left(now, entry, reason);
+  }
+  for (const RosterEntry& entry : change.joined) {
+    if (entry.node != self) emit(PeerJoined{entry.node, entry.nick});
+  }
+  if (change.changed) roster_changed = true;
+  if (const RosterEntry* mine = roster.find(self)) {
+    nick = mine->nick;
+    // The first successor says what it holds: others' word does not make anything stable.
+    if (mine->rank == 1 && old_rank != 1 && synced) {
+      send_to(now, supernode, Holds{epoch, order.last()});
+    }
+  }
+  migration.on_succession(roster.by_rank());
+  if (synced) keep_warm(now);
+}
+
+void Node::State::on_ordered(mrt::Instant now, Link& link, const Ordered& message) {
+  const Migration::Phase phase = migration.phase();
+  if (from_uplink(link)) {
+    // Whoever was gathered has said what it holds: the old supernode's word comes too late.
+    const bool gathered = phase != Migration::Phase::steady && phase != Migration::Phase::doubting;
+    if (synced && gathered) return;
+    if (message.place.epoch > epoch) return violation(now, link, "a place in an unknown epoch");
+    // What was taken before (a resumed line overlaps) is passed over; a hole cannot be.
+    if (message.place.seq <= order.last()) return;
+    if (!order.take(message)) return violation(now, link, "a hole in the order");
+    order.deliver_up_to(order.last());
+    const RosterEntry* mine = roster.find(self);
+    if (synced && mine && mine->rank == 1) send(now, link, Holds{epoch, order.last()});
+  } else if (phase == Migration::Phase::filling) {
+    if (order.take(message)) {
+      order.deliver_up_to(order.last());
+      migration.on_filled(now, order.last());
+    }
+  }
+}
+
+/// Alone and on the way to a star: what is said now is said there.
+bool Node::State::waits_for_star(mrt::Instant now) const {
+  return search && roster.size() == 1 && now < search->started + said_there_time;
+}
+
+void Node::State::publish(mrt::Instant now, const Publish& message) {
+  if (waits_for_star(now)) return;
+  if (is_supernode() && migration.is_steady()) {
+    if (epoch == Epoch{}) become_supernode(now, {1});  // the first word of one who is alone
+    place(now, self, message);
+  } else if (synced && uplink_id && migration.is_steady()) {
+    send(now, *uplink(), message);
+  }
+  // Else it waits in the order's pending messages until there is a supernode.
+}
+
+/// What was said and has not come back is said again: the supernode knows which it had.
+void Node::State::send_pending(mrt::Instant now) {
+  const std::deque<Publish> pending = order.pending();
+  for (const Publish& message : pending) publish(now, message);
+}
+
+void Node::State::on_tell(mrt::Instant now, Link& link, Tell& message) {
+  if (link.member && message.from != link.peer) return violation(now, link, "speaks as another");
+  if (message.to == self) {
+    const RosterEntry* from = roster.find(message.from);
+    if (!from) return;
+    emit(TellDelivered{message.from, from->nick, std::move(message.text)});
+    send(now, link, TellResult{message.from, message.number, true});
+    return;
+  }
+  if (!is_supernode()) return;
+  Link* to = link_to(message.to);
+  if (to && to->member) {
+    send(now, *to, message);
+  } else {
+    send(now, link, TellResult{message.from, message.number, false});
+  }
+}
+
+void Node::State::on_tell_result(mrt::Instant now, Link&, const TellResult& message) {
+  if (message.from != self) {
+    if (is_supernode()) send_to(now, message.from, message);
+    return;
+  }
+  const auto it = tells.find(message.number);
+  if (it == tells.end()) return;
+  const CommandId command = it->second;
+  tells.erase(it);
+  if (message.delivered) {
+    emit(CommandDone{command});
+  } else {
+    fail(command, ErrorCode::not_found, "that node is not here any more");
+  }
+}
+
+void Node::State::on_supernode_close(mrt::Instant now, const SupernodeClose& message) {
+  // Where the star joins another one the epoch is that one's affair; else it rises.
+  if (message.reason != CloseReason::merged && message.epoch <= epoch) return;
+  if (message.epoch.value > epoch.value + epoch_leap_max) return;
+  // The successor's Gather was quicker on its own connection: that is under way already.
+  if (message.reason != CloseReason::merged && message.successor == migration.awaited()) return;
+  left_supernode = supernode;
+  left_at = now;
+  transfer.on_supernode(now, std::nullopt);
+  if (message.reason == CloseReason::merged) {
+    coming_reason = MigrationReason::merged;
+    const Link* up = uplink();
+    JoinSearch wanted;
+    wanted.targets = usable(message.addresses, up && up->path.remote.is_loopback());
+    synced = false;
+    start_join(now, std::move(wanted));
+    return;
+  }
+  coming_reason =
+      message.reason == CloseReason::left ? MigrationReason::left : MigrationReason::handover;
+  migration.on_close(now, message);
+}
+
+/// The whole list of offers, from one who is followed anew: what differs is told.
+void Node::State::on_standing_offers(mrt::Instant now, const StandingOffers& message) {
+  if (synced || standing.size() + message.offers.size() > offers_max) return;
+  standing.insert(standing.end(), message.offers.begin(), message.offers.end());
+  if (!message.last) return;
+  const std::vector<HeldOffer> offers = std::move(standing);
+  standing.clear();
+  unannounced.clear();
+  std::set<std::tuple<NodeId, std::string, FileHash>> standing_now;
+  for (const HeldOffer& held : offers) {
+    if (!roster.find(held.holder)) continue;
+    standing_now.insert({held.holder, held.offer.name, held.offer.hash});
+    add_offer(now, held.holder, held.offer);
+  }
+  for (const Offer& own : catalogue.offers_of(self)) {
+    if (!standing_now.contains({self, own.name, own.hash})) unannounced.push_back(own);
+  }
+  for (const ListedFile& row : catalogue.listing()) {
+    for (const NodeId& holder : row.holders) {
+      // Own offers that the star does not know are announced once we are at work.
+      if (holder != self && !standing_now.contains({holder, row.offer.name, row.offer.hash})) {
+        remove_offer(now, holder, row.offer);
+      }
+    }
+  }
+}
+
+}  // namespace node

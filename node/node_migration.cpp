@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+//
+// Changing the supernode: what the migration machine decides is carried out here.
+#include <algorithm>
+
+#include "node/node_state.h"
+
+namespace node {
+
+void Node::State::run_migration(mrt::Instant now) {
+  if (!migration.is_steady()) {
+    note_crisis(now);
+  } else if (left_supernode == supernode && synced && uplink_id) {
+    crisis_passed(now);
+  }
+  while (auto action = migration.poll_action()) {
+    std::visit([&](const auto& a) { carry_out(now, a); }, *action);
+  }
+}
+
+/// The supernode that is being left, for the Migrated event; the first word of it counts.
+void Node::State::note_crisis(mrt::Instant now) {
+  if (left_supernode) return;
+  left_supernode = supernode;
+  left_at = migration.is_steady() ? now : migration.began();
+  transfer.on_supernode(now, std::nullopt);
+  // Warm connections were quiet: only from now on does their silence say something.
+  for (auto& [id, link] : links) {
+    if (uplink_id != id) link.suspicion.forgive(now);
+  }
+  next_beat = now;
+  next_silence_check = std::min(next_silence_check, now + keep_alive_min);
+}
+
+/// The supernode is heard again before anybody took its place.
+void Node::State::crisis_passed(mrt::Instant now) {
+  left_supernode.reset();
+  if (search && search->command == CommandId{}) end_join(now, std::nullopt, "");
+  transfer.on_supernode(now, supernode);
+  send_pending(now);
+}
+
+void Node::State::carry_out(mrt::Instant now, const Migration::SendSuspect& action) {
+  emit(Noted{"the supernode is silent: asking a successor"});
+  // Without a connection to it nothing is known of it: everybody is asked.
+  if (!send_to(now, action.to, action.message)) rejoin(now);
+}
+
+static MigrationReason to_migration_reason(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::left:
+      return MigrationReason::left;
+    case CloseReason::handover:
+      return MigrationReason::handover;
+    case CloseReason::merged:
+      return MigrationReason::merged;
+    case CloseReason::lost:
+      return MigrationReason::lost;
+  }
+  return MigrationReason::lost;
+}
+
+void Node::State::carry_out(mrt::Instant now, const Migration::SendGather& action) {
+  // One that is not connected comes by itself: it looks for us as we for it.
+  send_to(now, action.to, action.message);
+}
+
+void Node::State::carry_out(mrt::Instant now, const Migration::SendSurvivor& action) {
+  coming_reason = to_migration_reason(migration.reason());
+  deliver(now);
+  const Survivor answer{action.next, epoch, supernode, order.delivered(), order.held_from()};
+  if (!send_to(now, action.to, answer)) rejoin(now);
+}
+
+void Node::State::carry_out(mrt::Instant now, const Migration::SendWant& action) {
+  if (!send_to(now, action.to, action.message)) migration.on_silent(now, action.to);
+}
+
+void Node::State::carry_out(mrt::Instant now, const Migration::Begin& action) {
+  begin_view(now, action);
+}
+
+void Node::State::carry_out(mrt::Instant now, const Migration::Rejoin&) { rejoin(now); }
+
+void Node::State::on_want(mrt::Instant now, Link& link, const Want& message) {
+  // Only whom this node would follow may ask, and only for what is held.
+  if (migration.awaited() != link.peer) return;
+  for (Seq at{message.from.value - 1}; at < message.to;) {
+    const auto next = order.next_after(at);
+    if (!next || next->first > message.to) break;
+    link.outbox.push_back(*next->second);
+    link.outbox_bytes += next->second->size();
+    at = next->first;
+  }
+  flush_link(now, link);
+}
+
+/// The gathering is over: this node is the supernode of those who answered.
+void Node::State::begin_view(mrt::Instant now, const Migration::Begin& begin) {
+  if (search) end_join(now, std::nullopt, "");
+  const std::map<NodeId, Survivor>& survivors = begin.survivors;
+  std::vector<RosterEntry> gone;
+  for (const auto& [node, entry] : roster.entries()) {
+    if (node != self && !survivors.contains(node)) gone.push_back(entry);
+  }
+  const std::map<NodeId, RosterEntry> before = roster.entries();
+  const Link* up = uplink();
+  const mrt::ConnectionId old_uplink =
+      up && !survivors.contains(up->peer) ? up->id : mrt::ConnectionId{};
+  order.deliver_up_to(order.last());
+  deliver(now);
+  // Ranks go on as they were: who was next is next.
+  for (const auto& [node, entry] : before) {
+    if (Link* link = link_to(node)) link->joined = entry.rank;
+    joined_count = std::max<uint64_t>(joined_count, entry.rank);
+  }
+  for (const auto& [node, answer] : survivors) {
+    if (Link* link = link_to(node)) link->member = true;
+  }
+  const NodeId old = supernode;
+  for (const RosterEntry& entry : gone) {
+    const auto addresses = addresses_of(entry.node, true);
+    const bool said_goodbye = entry.node == old && coming_reason == MigrationReason::left;
+    roster.remove(entry.node, said_goodbye ? GoneReason::quit : GoneReason::lost);
+    note_left(now, entry, said_goodbye ? GoneReason::quit : GoneReason::lost);
+    if (!said_goodbye) remember_lost(now, entry.node, addresses, meet_first);
+  }
+  become_supernode(now, begin.epoch);
+  if (links.contains(old_uplink)) {
+    drop_link(now, old_uplink, close_superseded, "another supernode has begun");
+  }
+  for (const auto& [node, answer] : survivors) {
+    Link* link = link_to(node);
+    if (!link) continue;
+    const ViewMark mark{answer.epoch, answer.supernode, answer.delivered};
+    sync_member(now, *link, order.resume_point({mark}, 0));
+  }
+  view_works(now, coming_reason);
+  send_pending(now);
+  announce_missing(now);
+}
+
+/// This node works again after its supernode had changed.
+void Node::State::view_works(mrt::Instant now, MigrationReason reason) {
+  if (left_supernode && *left_supernode != supernode) {
+    emit(Migrated{*left_supernode, supernode, epoch, reason, now - left_at});
+  }
+  if (hand_over_command) emit(CommandDone{*hand_over_command});
+  hand_over_command.reset();
+  left_supernode.reset();
+  coming_reason = MigrationReason::lost;
+  roster_changed = true;
+  emit_role();
+}
+
+/// Nobody is left, or nobody could be reached: a star of one.
+void Node::State::found_alone(mrt::Instant now) {
+  if (search) search.reset();
+  coming_reason = MigrationReason::lost;
+  begin_view(now, {{std::max(epoch, migration.epoch_seen()).value + 1}, {}});
+}
+
+}  // namespace node

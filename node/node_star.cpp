@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT
+//
+// Being the supernode: taking members in, the roster and its changes, giving broadcasts their
+// places, and knowing which of them are stable.
+#include <algorithm>
+
+#include "node/node_state.h"
+
+namespace node {
+
+void Node::State::become_supernode(mrt::Instant now, Epoch next) {
+  supernode = self;
+  epoch = next;
+  uplink_id.reset();
+  synced = true;
+  migration.note_epoch(next);
+  order.begin_view(next, self);
+  order.history_ends();
+  successor_holds = {};
+  doubt_ends = mrt::never;
+  stable = stable_told = order.delivered();
+  rank_members(now);
+  migration.on_view(now, epoch, roster.by_rank());
+  transfer.on_supernode(now, self);
+  next_beat = now;
+  next_silence_check = now + keep_alive_min;
+}
+
+void Node::State::on_join_request(mrt::Instant now, Link& link) {
+  const Hello& hello = link.hello;
+  if (hello.network != config.network) {
+    return send(now, link,
+                Refuse{RefuseCode::network, "this is the network '" + config.network + "'"});
+  }
+  if (banned.contains(hello.node)) {
+    return send(now, link, Refuse{RefuseCode::banned, "the supernode refuses this node"});
+  }
+  link.told_busy = false;
+  if (quitting || !migration.is_steady() || !synced) {
+    link.told_busy = true;
+    return send(now, link, Refuse{RefuseCode::busy, "the supernode is changing"});
+  }
+  if (!is_supernode()) {
+    return send(
+        now, link,
+        Redirect{epoch, supernode, addresses_of(supernode, link.path.remote.is_loopback())});
+  }
+  if (search) {
+    // On the way to another star. Where two go to each other, or several in a circle (which
+    // takes its time), the one with the higher (epoch, id) stays where it is.
+    const bool to_each_other = link.asks == Purpose::join;
+    const bool circle = search->started + circle_time <= now;
+    const bool ours_is_higher = std::pair(hello.epoch, hello.node) < std::pair(epoch, self);
+    if (!ours_is_higher || !(to_each_other || circle)) {
+      link.told_busy = true;
+      return send(now, link, Refuse{RefuseCode::busy, "joining another star"});
+    }
+  }
+  if (!roster.find(hello.node) && roster.is_full()) {
+    return send(now, link, Refuse{RefuseCode::full, "the star is full"});
+  }
+  admit(now, link);
+}
+
+/// Takes the link's node in as a member. Its own star, if it has one, follows by itself.
+void Node::State::admit(mrt::Instant now, Link& link) {
+  const Hello& hello = link.hello;
+  auto from = order.resume_point(hello.line, hello.history);
+  // Places only rise, for the newcomer too: from another view with an epoch as high as ours it
+  // comes into a new one.
+  const bool same_view = hello.epoch == epoch && hello.supernode == self;
+  const bool other_line =
+      !same_view && (hello.epoch >= epoch || (!from.resumed && hello.star_size > 1));
+  if (epoch == Epoch{} || other_line) {
+    become_supernode(now, {std::max({epoch, hello.epoch, migration.epoch_seen()}).value + 1});
+  }
+  const RosterEntry* known = roster.find(hello.node);
+  const bool is_new = !known || known->incarnation != hello.incarnation;
+  if (known && is_new) remove_member(now, hello.node, GoneReason::lost);
+  RosterEntry entry{hello.node, hello.incarnation, roster.free_nick(hello.node, hello.nick),
+                    {},         members_max,       0};
+  std::vector<mrt::Address> addresses{link.path.remote};
+  addresses.insert(addresses.end(), hello.addresses.begin(), hello.addresses.end());
+  entry.addresses = usable(addresses, link.path.remote.is_loopback());
+  roster.put(entry);
+  lost.erase(hello.node);
+  link.joined = ++joined_count;
+  sync_member(now, link, from);
+  if (is_new) emit(PeerJoined{entry.node, entry.nick});
+  roster_changed = true;
+  next_beat = std::min(next_beat, now);
+  next_silence_check = std::min(next_silence_check, now + keep_alive_min);
+  roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
+}
+
+/// Brings a member up to now: Welcome, the whole roster, all offers, what was said since.
+void Node::State::sync_member(mrt::Instant now, Link& link, const Order::ResumePoint& from) {
+  if (!roster.find(link.peer)) return;
+  link.member = true;
+  link.suspicion = Suspicion(now);
+  rank_members(now);
+  enqueue(link, Welcome{epoch, self, roster.find(link.peer)->nick, link.path.remote, from.resumed,
+                        from.after});
+  for (const RosterUpdate& part : roster.full(epoch, self)) enqueue(link, part);
+  StandingOffers part{false, {}};
+  for (const HeldOffer& held : standing_offers()) {
+    if (part.offers.size() == offers_part_max) {
+      enqueue(link, part);
+      part.offers.clear();
+    }
+    part.offers.push_back(held);
+  }
+  part.last = true;
+  enqueue(link, part);
+  link.cursor = from.after;
+  link.ready_after = order.last();
+  flush_link(now, link);
+}
+
+void Node::State::remove_member(mrt::Instant now, const NodeId& node, GoneReason reason) {
+  const RosterEntry* found = roster.find(node);
+  if (!found || node == self || !is_supernode()) return;
+  const RosterEntry entry = *found;
+  roster.remove(node, reason);
+  Link* link = link_to(node);
+  if (link) link->member = false;
+  note_left(now, entry, reason);
+  rank_members(now);
+  transfer.on_peer_gone(now, node);
+  roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
+  successor_holds = {};
+  advance_stable(now);
+  if (link && reason == GoneReason::quit) {
+    // It waits for its goodbye to be acknowledged and closes by itself.
+    link_by_node.erase(node);
+    link->peer = {};
+  }
+}
+
+void Node::State::rank_members(mrt::Instant now) {
+  std::vector<Candidate> candidates;
+  for (const auto& [node, id] : link_by_node) {
+    const Link& link = links.at(id);
+    if (!link.member) continue;
+    Candidate candidate{node, true, {}, 0, link.joined};
+    if (const auto stats = endpoint.stats(id)) {
+      candidate.rtt = stats->rtt;
+      // Few packets say nothing about loss.
+      if (stats->packets_sent >= 200) {
+        candidate.loss =
+            static_cast<double>(stats->packets_lost) / static_cast<double>(stats->packets_sent);
+      }
+      if (const RosterEntry* entry = roster.find(node)) {
+        RosterEntry updated = *entry;
+        updated.rtt_us =
+            static_cast<uint32_t>(std::clamp<int64_t>(mrt::to_us(stats->rtt), 0, 60'000'000));
+        roster.put(updated);
+      }
+    }
+    candidates.push_back(candidate);
+  }
+  roster.rank(self, succession(candidates));
+  migration.on_succession(roster.by_rank());
+  if (roster.has_changes()) {
+    roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
+  }
+}
+
+void Node::State::flush_roster(mrt::Instant now) {
+  roster_due = mrt::never;
+  if (!is_supernode()) return;
+  rank_members(now);
+  roster_due = mrt::never;
+  roster_flushed = now;
+  if (!roster.has_changes()) return;
+  const auto parts = roster.take_changes(epoch, self);
+  std::vector<mrt::ConnectionId> members;
+  for (const auto& [id, link] : links) {
+    if (link.member) members.push_back(id);
+  }
+  for (const mrt::ConnectionId id : members) {
+    const auto it = links.find(id);
+    if (it == links.end()) continue;
+    for (const RosterUpdate& part : parts) send(now, it->second, part);
+  }
+  roster_changed = true;
+}
+
+const Link* Node::State::successor_link() const {
+  for (const auto& [node, id] : link_by_node) {
+    const RosterEntry* entry = roster.find(node);
+    if (entry && entry->rank == 1 && links.at(id).member) return &links.at(id);
+  }
+  return nullptr;
+}
+
+/// A leader that may have been replaced must not go on ordering: it does so only while its
+/// successor is heard. After a stall of its own, or when members follow another, it waits for a
+/// word of the successor, or until it has looked for those who went.
+bool Node::State::may_order(mrt::Instant now) const {
+  const Link* successor = successor_link();
+  if (!successor) return doubt_ends == mrt::never;
+  mrt::Instant heard = successor->suspicion.last_heard();
+  if (const auto stats = endpoint.stats(successor->id))
+    heard = std::max(heard, stats->last_received);
+  if (doubt_ends != mrt::never && heard <= doubted_at) return false;
+  return now - heard < std::max(successor->suspicion.silence_allowed(), silence_min);
+}
+
+/// Others may have begun an epoch without this node.
+void Node::State::doubt_epoch(mrt::Instant now) {
+  if (!is_supernode() || roster.size() == 1) return;
+  doubted_at = now;
+  doubt_ends = now + doubt_time;
+}
+
+void Node::State::on_publish(mrt::Instant now, Link& link, Publish& message) {
+  if (message.incarnation != link.hello.incarnation || message.number == 0) {
+    return violation(now, link, "publishes in another's name");
+  }
+  place(now, link.peer, message);
+}
+
+void Node::State::place(mrt::Instant now, const NodeId& sender, const Publish& message) {
+  if (quitting || !migration.is_steady()) return;  // it is said again to the next supernode
+  if (!held_publishes.empty() || !may_order(now)) {
+    // Whoever said it keeps it until it comes back: what does not fit here is not lost.
+    if (held_publishes.size() < held_publishes_max) held_publishes.emplace_back(sender, message);
+    return;
+  }
+  const RosterEntry* entry = roster.find(sender);
+  if (!entry) return;
+  // Nobody hears of a node before it hears who that is.
+  if (roster.is_news(sender)) flush_roster(now);
+  order.place(sender, entry->nick, message);
+  advance_stable(now);
+}
+
+void Node::State::place_held(mrt::Instant now) {
+  if (quitting || !migration.is_steady()) return;
+  if (successor_link() && may_order(now)) doubt_ends = mrt::never;  // it still takes our word
+  while (!held_publishes.empty() && may_order(now)) {
+    const auto [sender, message] = std::move(held_publishes.front());
+    held_publishes.pop_front();
+    if (const RosterEntry* entry = roster.find(sender)) order.place(sender, entry->nick, message);
+  }
+  advance_stable(now);
+}
+
+/// Stable is what the first successor holds too; without one, everything.
+void Node::State::advance_stable(mrt::Instant now) {
+  if (!is_supernode()) return;
+  Seq mark = order.last();
+  if (successor_link()) {
+    mark = successor_holds;
+  } else if (doubt_ends != mrt::never) {
+    return;
+  }
+  order.deliver_up_to(mark);
+  if (mark <= stable) return;
+  stable = mark;
+  if (roster.size() > 1) stable_due = std::min(stable_due, now + stable_delay);
+}
+
+/// Sends members what was placed, and places what could not be placed before.
+void Node::State::spread(mrt::Instant now) {
+  if (!is_supernode()) return;
+  if (!held_publishes.empty() || doubt_ends != mrt::never) place_held(now);
+  const Seq last = order.last();
+  std::vector<mrt::ConnectionId> slow;
+  std::vector<mrt::ConnectionId> behind;
+  for (const auto& [id, link] : links) {
+    if (link.outbox_bytes > outbox_bytes_max) {
+      slow.push_back(id);
+    } else if (link.member && (link.cursor < last || link.ready_after)) {
+      behind.push_back(id);
+    }
+  }
+  for (const mrt::ConnectionId id : slow) drop_link(now, id, close_removed, "too slow");
+  for (const mrt::ConnectionId id : behind) {
+    const auto it = links.find(id);
+    if (it != links.end()) flush_link(now, it->second);
+  }
+}
+
+/// SCLS: everyone gets what was placed, and the name of the one who goes on.
+void Node::State::close_star(mrt::Instant now, Epoch next, const NodeId& successor,
+                             const std::vector<mrt::Address>& addresses, CloseReason reason) {
+  spread(now);
+  const SupernodeClose message{next, successor, addresses, reason, order.last()};
+  for (auto& [id, link] : links) {
+    if (link.member && link.peer != successor) send(now, link, message);
+  }
+  // The successor last: when it gathers, the others know already.
+  if (Link* link = link_to(successor); link && link->member) send(now, *link, message);
+}
+
+}  // namespace node

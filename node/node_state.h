@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: MIT
+//
+// The inside of a Node: what it owns, and how its parts talk to each other. Private to the
+// node_*.cpp files, each of which has one of its jobs:
+//
+//   node.cpp            the public verbs, timers, the round of polls
+//   node_links.cpp      connections: hello, framing, back-pressure, who may say what
+//   node_watch.cpp      keep-alives, silence, warm successors
+//   node_join.cpp       looking for a star and coming into it
+//   node_star.cpp       being the supernode: admitting, roster, places, stability
+//   node_member.cpp     being a member: what the supernode says
+//   node_migration.cpp  changing the supernode
+//   node_files.cpp      offers and downloads
+//   node_commands.cpp   what the user asks for
+//
+// 1. A node is always in exactly one view; `role` says as what.
+// 2. There is at most one link that is the uplink, and only a member has one.
+// 3. Broadcasts go to members from the order's tail by a cursor for each: memory does not
+//    grow with slow members.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "mrt/endpoint.h"
+#include "node/catalogue.h"
+#include "node/election.h"
+#include "node/migration.h"
+#include "node/node.h"
+#include "node/order.h"
+#include "node/roster.h"
+#include "node/suspicion.h"
+#include "node/transfer.h"
+
+namespace node {
+
+/// CloseCode of a connection that is not needed any more: nothing is wrong.
+inline constexpr auto close_unneeded = mrt::CloseCode{0x100};
+/// Its node follows another supernode with a higher epoch.
+inline constexpr auto close_superseded = mrt::CloseCode{0x101};
+/// The supernode heard nothing of this member for too long and has gone on without it.
+inline constexpr auto close_removed = mrt::CloseCode{0x102};
+/// The node leaves.
+inline constexpr auto close_quit = mrt::CloseCode{0x103};
+/// It breaks the rules of OVERLAY.md.
+inline constexpr auto close_violation = mrt::CloseCode{0x104};
+
+/// Keep-alives: each member sends one so often, and 500 a second arrive at a supernode at most.
+inline constexpr mrt::Duration keep_alive_min = std::chrono::milliseconds(100);
+inline constexpr mrt::Duration keep_alive_per_member = std::chrono::milliseconds(2);
+/// Changes of the roster within this time go out as one.
+inline constexpr mrt::Duration roster_delay = std::chrono::milliseconds(20);
+/// Stability is told to members so often at most: it only lets them release what they keep.
+inline constexpr mrt::Duration stable_delay = std::chrono::milliseconds(20);
+/// A member is removed after this many times the silence that makes it suspect: nobody waits
+/// for it, and removing costs it a new join.
+inline constexpr int removal_patience = 3;
+/// Later than this behind a deadline, and the process was frozen or starved: longer than a
+/// scheduler's slice under load, shorter than the shortest suspicion.
+inline constexpr mrt::Duration stall_min = std::chrono::milliseconds(150);
+/// contract.md: a `C` or `join` that finds nobody gives up after 10 s.
+inline constexpr mrt::Duration join_time_max = std::chrono::seconds(10);
+/// How long a supernode whose epoch is in doubt looks for those who went: several times the
+/// round trips of a meeting and a join.
+inline constexpr mrt::Duration doubt_time = std::chrono::seconds(2);
+/// One who is alone and joins says what it has to say there, if that is not longer than this.
+inline constexpr mrt::Duration said_there_time = std::chrono::seconds(1);
+/// A busy or changing star is asked again so often.
+inline constexpr mrt::Duration join_retry = std::chrono::milliseconds(100);
+/// A join that takes longer than this may be one of several that wait for each other.
+inline constexpr mrt::Duration circle_time = std::chrono::seconds(1);
+/// Ends loops of members that lead to each other; a chain of old supernodes is shorter.
+inline constexpr size_t join_addresses_max = 32;
+/// Warm successors: two at once may die (supernode and first successor).
+inline constexpr size_t warm_successors = 2;
+inline constexpr mrt::Duration warm_retry = std::chrono::seconds(1);
+/// Those who were lost in silence are looked for, with doubling pauses, so that two halves of a
+/// star find each other again.
+inline constexpr mrt::Duration meet_first = std::chrono::milliseconds(250);
+inline constexpr mrt::Duration meet_pause_max = std::chrono::seconds(8);
+inline constexpr mrt::Duration meet_time_max = std::chrono::minutes(10);
+inline constexpr size_t lost_max = 64;
+/// Control messages that wait for a slow connection (rosters, offers): one that does not take
+/// them is closed at this size. A full list of 4,096 members takes 1.2 MB.
+inline constexpr size_t outbox_bytes_max = 8 * 1024 * 1024;
+/// `M`s that wait for their answer.
+inline constexpr size_t tells_max = 1'000;
+/// Broadcasts that wait while nothing may be ordered; their senders keep them too.
+inline constexpr size_t held_publishes_max = 10'000;
+inline constexpr size_t bans_max = 10'000;
+/// Packets of one `A`: enough for a lossy line, too few to trouble anyone.
+inline constexpr int openings = 3;
+
+/// A claimed epoch counts only this far above the own: a liar cannot use the numbers up.
+inline constexpr uint64_t epoch_leap_max = 1'000'000;
+
+struct Link {
+  Link(mrt::Instant now, mrt::ConnectionId connection, const mrt::Path& on, bool is_outgoing)
+      : id(connection), path(on), outgoing(is_outgoing), suspicion(now) {}
+
+  mrt::ConnectionId id;
+  mrt::Path path;
+  bool outgoing;
+  bool connected = false;
+  std::optional<Purpose> asks;  // what this side wants of it, told once it is connected
+  NodeId peer;                  // null until its Hello
+  Hello hello;                  // the peer's latest
+  MessageReader reader;
+  std::deque<mrt::Bytes> outbox;  // framed messages that wait for room
+  size_t outbox_bytes = 0;
+  size_t outbox_offset = 0;  // bytes of the first one that were written
+  Suspicion suspicion;
+  bool told_busy = false;  // it asked to join at a bad moment
+  // While this node is the supernode and the peer a member:
+  bool member = false;
+  Seq cursor;                      // the last place that was sent
+  std::optional<Seq> ready_after;  // Ready is due behind this place
+  uint64_t joined = 0;             // how many had joined before
+};
+
+/// A search for a star: by command, or after the supernode was lost.
+struct JoinSearch {
+  CommandId command;
+  std::vector<mrt::Address> targets;  // in the order in which they were learnt
+  std::map<mrt::Address, mrt::ConnectionId> tried;
+  std::map<mrt::ConnectionId, mrt::Instant> retries;  // links that said "busy"
+  std::map<mrt::Address, mrt::Instant> again;         // to be connected to once more
+  mrt::Instant started;
+  mrt::Instant deadline;
+  bool lead_star = false;  // for MergeFailed: a member asked
+  NodeId asked_by;
+  uint64_t asked_number = 0;
+  std::string last_refusal;
+};
+
+struct LostPeer {
+  std::vector<mrt::Address> addresses;
+  mrt::Instant since;
+  mrt::Instant next_try;
+  mrt::Duration pause = meet_first;
+};
+
+struct OwnFile {
+  CommandId command;
+  std::string path;
+  std::optional<Offer> offer;  // once it is hashed
+};
+
+struct Node::State {
+  State(mrt::Instant now, const NodeConfig& config, const mrt::Random::Seed& seed);
+
+  // node.cpp
+  void after_input(mrt::Instant now);
+  void note_stall(mrt::Instant now);
+  void on_timers(mrt::Instant now);
+  void poll_endpoint(mrt::Instant now);
+  void emit(Event event) { events.push_back(std::move(event)); }
+  void fail(CommandId command, ErrorCode code, std::string message);
+  void emit_role();
+  void emit_roster();
+  Role role() const;
+  std::vector<Peer> peers() const;
+  PathKind path_to(const NodeId& node) const;
+  bool is_supernode() const { return supernode == self; }
+  mrt::Instant compute_timeout() const;
+  void deliver(mrt::Instant now);
+  bool is_consistent() const;
+
+  // node_links.cpp
+  Link* link_to(const NodeId& node);
+  const Link* link_to(const NodeId& node) const;
+  Link* uplink();
+  Link* open_link(mrt::Instant now, const mrt::Address& address, Purpose purpose);
+  void say_hello(mrt::Instant now, Link& link, Purpose purpose);
+  void enqueue(Link& link, const Message& message);
+  void send(mrt::Instant now, Link& link, const Message& message);
+  bool send_to(mrt::Instant now, const NodeId& node, const Message& message);
+  void flush_link(mrt::Instant now, Link& link);
+  void drop_link(mrt::Instant now, mrt::ConnectionId id, mrt::CloseCode code, const char* reason);
+  void on_connection_event(mrt::Instant now, mrt::Event& event);
+  void on_connected(mrt::Instant now, Link& link);
+  void on_readable(mrt::Instant now, mrt::ConnectionId id, mrt::StreamId stream);
+  void on_closed(mrt::Instant now, const mrt::Closed& closed);
+  void on_message(mrt::Instant now, mrt::ConnectionId id, Message& message);
+  void on_hello(mrt::Instant now, Link& link, const Hello& hello);
+  bool claim_peer(mrt::Instant now, Link& link, const NodeId& peer);
+  std::vector<mrt::Address> usable(const std::vector<mrt::Address>& addresses,
+                                   bool from_loopback) const;
+  std::vector<mrt::Address> addresses_of(const NodeId& node, bool for_loopback) const;
+  void violation(mrt::Instant now, Link& link, const char* what);
+
+  // node_watch.cpp
+  mrt::Duration keep_alive_interval() const;
+  void beat(mrt::Instant now);
+  void check_silence(mrt::Instant now);
+  void keep_warm(mrt::Instant now);
+  void close_unneeded_links(mrt::Instant now);
+
+  // node_join.cpp
+  void start_join(mrt::Instant now, JoinSearch search);
+  void try_targets(mrt::Instant now);
+  void on_join_link_closed(mrt::Instant now, const Link& link, const mrt::Closed& closed);
+  void on_redirect(mrt::Instant now, Link& link, const Redirect& message);
+  void on_refuse(mrt::Instant now, Link& link, const Refuse& message);
+  void on_welcome(mrt::Instant now, Link& link, const Welcome& message);
+  void on_ready(mrt::Instant now, Link& link, const Ready& message);
+  void end_join(mrt::Instant now, std::optional<ErrorCode> failed, std::string message);
+  void rejoin(mrt::Instant now);
+  void meet_lost(mrt::Instant now);
+  void remember_lost(mrt::Instant now, const NodeId& node, std::vector<mrt::Address> addresses,
+                     mrt::Duration first_pause);
+  void consider_other_star(mrt::Instant now, Epoch epoch, const NodeId& other,
+                           const std::vector<mrt::Address>& addresses);
+
+  // node_star.cpp
+  void become_supernode(mrt::Instant now, Epoch epoch);
+  void on_join_request(mrt::Instant now, Link& link);
+  void admit(mrt::Instant now, Link& link);
+  void sync_member(mrt::Instant now, Link& link, const Order::ResumePoint& from);
+  void remove_member(mrt::Instant now, const NodeId& node, GoneReason reason);
+  void rank_members(mrt::Instant now);
+  void flush_roster(mrt::Instant now);
+  void on_publish(mrt::Instant now, Link& link, Publish& message);
+  void place(mrt::Instant now, const NodeId& sender, const Publish& message);
+  void place_held(mrt::Instant now);
+  void advance_stable(mrt::Instant now);
+  void spread(mrt::Instant now);
+  bool may_order(mrt::Instant now) const;
+  void doubt_epoch(mrt::Instant now);
+  const Link* successor_link() const;
+  void close_star(mrt::Instant now, Epoch epoch, const NodeId& successor,
+                  const std::vector<mrt::Address>& addresses, CloseReason reason);
+
+  // node_member.cpp
+  bool from_uplink(const Link& link) const { return uplink_id == link.id; }
+  void on_roster(mrt::Instant now, const RosterUpdate& message);
+  void on_ordered(mrt::Instant now, Link& link, const Ordered& message);
+  void on_tell(mrt::Instant now, Link& link, Tell& message);
+  void on_tell_result(mrt::Instant now, Link& link, const TellResult& message);
+  void on_supernode_close(mrt::Instant now, const SupernodeClose& message);
+  void on_standing_offers(mrt::Instant now, const StandingOffers& message);
+  bool waits_for_star(mrt::Instant now) const;
+  void publish(mrt::Instant now, const Publish& message);
+  void send_pending(mrt::Instant now);
+  void note_left(mrt::Instant now, const RosterEntry& entry, GoneReason reason);
+
+  // node_migration.cpp
+  void run_migration(mrt::Instant now);
+  void note_crisis(mrt::Instant now);
+  void crisis_passed(mrt::Instant now);
+  void carry_out(mrt::Instant now, const Migration::SendSuspect& action);
+  void carry_out(mrt::Instant now, const Migration::SendGather& action);
+  void carry_out(mrt::Instant now, const Migration::SendSurvivor& action);
+  void carry_out(mrt::Instant now, const Migration::SendWant& action);
+  void carry_out(mrt::Instant now, const Migration::Begin& action);
+  void carry_out(mrt::Instant now, const Migration::Rejoin& action);
+  void begin_view(mrt::Instant now, const Migration::Begin& begin);
+  void view_works(mrt::Instant now, MigrationReason reason);
+  void on_want(mrt::Instant now, Link& link, const Want& message);
+  void found_alone(mrt::Instant now);
+
+  // node_commands.cpp
+  const RosterEntry* find_peer(CommandId command, std::string_view who);
+  bool must_be_supernode(CommandId command, const char* what);
+  void stop_if_all_said(mrt::Instant now);
+
+  // node_files.cpp
+  void deliver_offer(mrt::Instant now, const Order::Delivery& delivery);
+  void add_offer(mrt::Instant now, const NodeId& holder, const Offer& offer);
+  void remove_offer(mrt::Instant now, const NodeId& holder, const Offer& offer);
+  void remove_holder(mrt::Instant now, const NodeId& holder);
+  std::vector<HeldOffer> standing_offers() const;
+  void announce_missing(mrt::Instant now);
+  void announce(mrt::Instant now, const Offer& offer);
+  void take_back(mrt::Instant now, const Offer& offer);
+  void pump_transfer(mrt::Instant now);
+  void on_transfer_event(mrt::Instant now, const TransferEvent& event);
+  void on_shared(mrt::Instant now, const Shared& event);
+  void on_downloaded(mrt::Instant now, const Downloaded& event);
+  CommandId take_download(FileToken file);
+
+  // What it is
+  NodeConfig config;
+  NodeId self;
+  mrt::Random random;
+  Incarnation incarnation;
+  std::string nick;
+  mrt::Endpoint endpoint;
+
+  // The view it is in
+  NodeId supernode;  // oneself where alone or the supernode
+  Epoch epoch;       // 0: a node that was never in a star
+  Roster roster;
+  Order order;
+  Migration migration;
+  Catalogue catalogue;
+  Transfer transfer;
+
+  // Links
+  std::map<mrt::ConnectionId, Link> links;
+  std::map<NodeId, mrt::ConnectionId> link_by_node;
+  std::optional<mrt::ConnectionId> uplink_id;
+  bool synced = true;  // a member: Ready was received
+  std::map<NodeId, mrt::Instant> warm_tries;
+  mrt::Instant next_beat = mrt::never;
+  mrt::Instant next_silence_check = mrt::never;
+
+  // As the supernode
+  uint64_t joined_count = 0;
+  Seq stable;  // the supernode's own mark, or what it told
+  Seq stable_told;
+  Seq successor_holds;
+  mrt::Instant roster_due = mrt::never;
+  mrt::Instant roster_flushed{};
+  mrt::Instant stable_due = mrt::never;
+  std::deque<std::pair<NodeId, Publish>> held_publishes;
+  mrt::Instant doubted_at{};             // from when on a word of the successor confirms the epoch
+  mrt::Instant doubt_ends = mrt::never;  // at the latest; never: the epoch is not in doubt
+  std::set<NodeId> banned;
+  std::map<NodeId, LostPeer> lost;
+
+  // Under way
+  std::optional<JoinSearch> search;
+  MigrationReason coming_reason = MigrationReason::lost;  // why the next supernode comes
+  std::optional<NodeId> left_supernode;                   // whom it replaces
+  mrt::Instant left_at{};
+  std::vector<HeldOffer> standing;  // parts of a list that is coming in
+  std::map<uint64_t, CommandId> tells;
+  std::map<uint64_t, CommandId> chats;  // own broadcasts, until delivered
+  uint64_t tell_number = 0;
+  std::map<uint64_t, CommandId> merges;
+  uint64_t merge_number = 0;
+  std::map<FileToken, OwnFile> own_files;
+  std::map<FileToken, CommandId> own_downloads;
+  std::optional<mrt::Instant> quitting;  // until when at most
+  std::string quit_reason;
+  bool stopped = false;
+  std::optional<CommandId> hand_over_command;
+  std::vector<Offer> unannounced;  // own, and unknown to the star just entered
+
+  // Towards the user
+  std::deque<Event> events;
+  std::optional<RoleChanged> role_told;
+  bool roster_changed = false;
+  mrt::Instant awake_until = mrt::never;  // when this node wanted to be called at the latest
+};
+
+}  // namespace node

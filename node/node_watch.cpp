@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+//
+// Watching over connections: keep-alives, who was silent for too long, the warm connections to
+// the first successors, and those that nobody needs any more.
+#include <algorithm>
+
+#include "node/node_state.h"
+
+namespace node {
+
+mrt::Duration Node::State::keep_alive_interval() const {
+  return std::max(keep_alive_min,
+                  keep_alive_per_member * static_cast<mrt::Duration::rep>(roster.size()));
+}
+
+/// Says "I am here" where silence is judged: to the supernode, and in a crisis to whoever is to
+/// take over. MRT's acknowledgement is the answer.
+void Node::State::beat(mrt::Instant now) {
+  next_beat = mrt::never;
+  const mrt::Bytes message = encode(Heartbeat{epoch, supernode, order.delivered()});
+  bool beats = false;
+  const auto beat_to = [&](Link* link) {
+    if (!link || !link->connected) return;
+    // Heard since the last one? Arrivals are counted at this pace, whatever else is going on.
+    if (const auto stats = endpoint.stats(link->id)) link->suspicion.on_heard(stats->last_received);
+    endpoint.send_datagram(now, link->id, message);
+    beats = true;
+  };
+  beat_to(uplink());
+  if (!migration.is_steady()) {
+    for (const auto& [node, id] : link_by_node) {
+      if (id != uplink_id && roster.find(node)) beat_to(&links.at(id));
+    }
+  } else if (is_supernode() && search == std::nullopt) {
+    if (const Link* link = successor_link()) beat_to(link_to(link->peer));
+  }
+  if (beats) next_beat = now + keep_alive_interval();
+}
+
+/// Asks of each link that matters how long it was silent.
+void Node::State::check_silence(mrt::Instant now) {
+  next_silence_check = mrt::never;
+  std::vector<NodeId> removals;
+  std::vector<NodeId> silent;
+  for (auto& [id, link] : links) {
+    const bool in_crisis = !migration.is_steady() && roster.find(link.peer);
+    if (!link.member && uplink_id != id && !in_crisis) continue;
+    if (const auto stats = endpoint.stats(id)) link.suspicion.on_heard(stats->last_received);
+    link.suspicion.expect_every(keep_alive_interval());
+    const mrt::Duration allowed =
+        link.suspicion.silence_allowed() * (link.member ? removal_patience : 1);
+    const mrt::Instant deadline = link.suspicion.last_heard() + allowed;
+    if (deadline <= now) {
+      (link.member ? removals : silent).push_back(link.peer);
+    } else {
+      next_silence_check = std::min(next_silence_check, deadline);
+      if (uplink_id == id) migration.on_heard(now, link.peer);
+    }
+  }
+  for (const NodeId& node : silent) migration.on_silent(now, node);
+  for (const NodeId& node : removals) {
+    const auto addresses = addresses_of(node, true);
+    if (const Link* link = link_to(node)) {
+      emit(Noted{"nothing heard of " + link->hello.nick + ": removed"});
+      const mrt::ConnectionId id = link->id;
+      remember_lost(now, node, addresses, meet_first);
+      drop_link(now, id, close_removed, "nothing was heard for too long");
+    }
+  }
+  // A silent one is asked about again: it may speak, or its connection may close.
+  if (!silent.empty()) next_silence_check = std::min(next_silence_check, now + keep_alive_min);
+}
+
+/// Keeps a proven connection to the first successors, for the day when one takes over.
+void Node::State::keep_warm(mrt::Instant now) {
+  if (is_supernode() || !synced || quitting || !migration.is_steady()) {
+    warm_tries.clear();
+    return;
+  }
+  std::map<NodeId, mrt::Instant> wanted;
+  for (const auto& [node, entry] : roster.entries()) {
+    if (entry.rank == 0 || entry.rank > warm_successors || node == self) continue;
+    if (link_by_node.contains(node)) continue;
+    const auto tried = warm_tries.find(node);
+    wanted[node] = tried == warm_tries.end() ? now : tried->second;
+  }
+  warm_tries = std::move(wanted);
+  const Link* up = uplink();
+  for (auto& [node, when] : warm_tries) {
+    if (when > now) continue;
+    when = now + warm_retry;
+    for (const mrt::Address& address : addresses_of(node, up && up->path.remote.is_loopback())) {
+      open_link(now, address, Purpose::warm);
+    }
+  }
+}
+
+/// After a view has begun: connections that nobody needs any more.
+void Node::State::close_unneeded_links(mrt::Instant now) {
+  std::vector<mrt::ConnectionId> unneeded;
+  for (const auto& [id, link] : links) {
+    if (uplink_id == id || link.member || !link.connected || link.peer.is_null()) continue;
+    if (search && link.asks == Purpose::join) continue;
+    if (link.told_busy) continue;  // it will ask again
+    const RosterEntry* entry = roster.find(link.peer);
+    const RosterEntry* mine = roster.find(self);
+    const bool warm = entry && entry->rank > 0 && entry->rank <= warm_successors;
+    const bool warms_us = entry && mine && mine->rank <= warm_successors;
+    if (!warm && !warms_us) unneeded.push_back(id);
+  }
+  for (const mrt::ConnectionId id : unneeded) {
+    drop_link(now, id, close_superseded, "another supernode is followed");
+  }
+}
+
+}  // namespace node

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+#include "node/order.h"
+
+#include <algorithm>
+
+#include "mrt/base/check.h"
+
+namespace node {
+
+std::optional<Publish> Order::publish(BroadcastKind kind, mrt::Bytes body) {
+  if (pending_.size() >= pending_messages_max || pending_bytes_ + body.size() > pending_bytes_max) {
+    return std::nullopt;
+  }
+  pending_bytes_ += body.size();
+  pending_.push_back({incarnation_, ++last_number_, kind, std::move(body)});
+  return pending_.back();
+}
+
+void Order::drop_pending(uint64_t number) {
+  const auto it = std::find_if(pending_.begin(), pending_.end(),
+                               [&](const Publish& p) { return p.number == number; });
+  if (it == pending_.end()) return;
+  pending_bytes_ -= it->body.size();
+  pending_.erase(it);
+}
+
+void Order::begin_view(Epoch epoch, const NodeId& supernode) {
+  CHECK(views_.empty() || epoch > views_.back().epoch);
+  views_.push_back({epoch, supernode, {last_.value + 1}});
+  if (views_.size() > views_max) views_.pop_front();
+}
+
+bool Order::place(const NodeId& sender, const std::string& nick, const Publish& publish) {
+  CHECK(!views_.empty());
+  const MessageId id{sender, publish.incarnation, publish.number};
+  if (!note_number(id, {last_.value + 1})) return false;
+  append({{epoch(), {last_.value + 1}}, id, nick, publish.kind, publish.body}, false);
+  return true;
+}
+
+bool Order::take(const Ordered& message) {
+  if (message.place.seq.value != last_.value + 1) return false;
+  const bool is_new = note_number(message.id, message.place.seq);
+  append(message, !is_new);
+  return true;
+}
+
+/// False where a message of that number or a later one of the same life was there before.
+bool Order::note_number(const MessageId& id, Seq seq) {
+  Life& life = lives_[{id.sender, id.incarnation}];
+  if (id.number <= life.last_number) return false;
+  life = {id.number, seq};
+  if (lives_.size() > lives_max) {
+    lives_.erase(std::min_element(lives_.begin(), lives_.end(), [](const auto& a, const auto& b) {
+      return a.second.last_seq < b.second.last_seq;
+    }));
+  }
+  return true;
+}
+
+void Order::append(const Ordered& message, bool repeated) {
+  auto framed = std::make_shared<const mrt::Bytes>(encode_framed(message));
+  tail_bytes_ += framed->size();
+  tail_.push_back({message.id, message.kind, std::move(framed), repeated, in_history_});
+  last_ = message.place.seq;
+  trim_tail();
+}
+
+void Order::trim_tail() {
+  // What the user has not had yet is kept beyond the limit: it is bounded by what the
+  // supernode orders while its successor answers.
+  while ((tail_.size() > tail_messages_max || tail_bytes_ > tail_bytes_max) &&
+         held_from() <= delivered_) {
+    tail_bytes_ -= tail_.front().framed->size();
+    tail_.pop_front();
+  }
+}
+
+void Order::deliver_up_to(Seq seq) { deliverable_ = std::max(deliverable_, std::min(seq, last_)); }
+
+const Order::Held& Order::held(Seq seq) const {
+  return tail_[static_cast<size_t>(seq.value - held_from().value)];
+}
+
+Ordered Order::message_of(const Held& entry) {
+  mrt::Reader in(*entry.framed);
+  auto message = decode(in.sized_bytes(message_bytes_max));
+  CHECK(message && std::holds_alternative<Ordered>(*message));
+  return std::get<Ordered>(std::move(*message));
+}
+
+std::optional<Order::Delivery> Order::poll_delivery() {
+  while (delivered_ < deliverable_) {
+    delivered_.value++;
+    const Held& entry = held(delivered_);
+    if (entry.id.sender == self_ && entry.id.incarnation == incarnation_) {
+      drop_pending(entry.id.number);
+      own_unstable_.emplace_back(delivered_, entry.id.number);
+    }
+    // An offer counts again: it may have been withdrawn by its holder's absence meanwhile.
+    if (entry.repeated && entry.kind == BroadcastKind::chat) continue;
+    Delivery out{message_of(entry), entry.history};
+    // One whose side had run ahead gets what it missed under this view's epoch: places rise.
+    Place& place = out.message.place;
+    if (place <= told_) place.epoch = epoch();
+    told_ = place;
+    trim_tail();
+    return out;
+  }
+  return std::nullopt;
+}
+
+std::optional<uint64_t> Order::on_stable(Seq seq) {
+  std::optional<uint64_t> number;
+  while (!own_unstable_.empty() && own_unstable_.front().first <= seq) {
+    number = std::max(number.value_or(0), own_unstable_.front().second);
+    own_unstable_.pop_front();
+  }
+  return number;
+}
+
+/// Takes places back. Own messages that had come back in one of them are pending again.
+void Order::drop_after(Seq seq) {
+  while (!tail_.empty() && last_ > seq) {
+    const Held& entry = tail_.back();
+    if (last_ <= delivered_ && entry.id.sender == self_ && entry.id.incarnation == incarnation_) {
+      Publish again{incarnation_, entry.id.number, entry.kind, message_of(entry).body};
+      pending_bytes_ += again.body.size();
+      pending_.push_front(std::move(again));
+    }
+    tail_bytes_ -= entry.framed->size();
+    tail_.pop_back();
+    last_.value--;
+  }
+}
+
+uint64_t Order::enter_view(Epoch epoch, const NodeId& supernode, Seq delivered, bool resumed) {
+  uint64_t missed = 0;
+  forget_undelivered();
+  // Places above the point where the lines part belong to this side alone. Its senders say what
+  // lay there again; whoever had it knows it as a repeat.
+  drop_after(resumed ? delivered : Seq{held_from().value - 1});
+  if (!resumed || last_ != delivered) {
+    if (resumed && last_ < delivered) missed = delivered.value - last_.value;
+    tail_.clear();
+    tail_bytes_ = 0;
+    own_unstable_.clear();
+  }
+  if (!resumed) views_.clear();
+  last_ = delivered_ = deliverable_ = delivered;
+  while (!views_.empty() && views_.back().first > delivered) views_.pop_back();
+  if (views_.empty() || views_.back().epoch < epoch) {
+    views_.push_back({epoch, supernode, {delivered.value + 1}});
+  }
+  return missed;
+}
+
+void Order::forget_undelivered() {
+  while (last_ > delivered_) {
+    const Held& entry = tail_.back();
+    if (!entry.repeated) {
+      const auto life = lives_.find({entry.id.sender, entry.id.incarnation});
+      if (life != lives_.end()) {
+        life->second.last_number = std::min(life->second.last_number, entry.id.number - 1);
+      }
+    }
+    drop_after({last_.value - 1});
+  }
+  deliverable_ = delivered_;
+}
+
+Seq Order::last_of_view(size_t index) const {
+  return index + 1 < views_.size() ? Seq{views_[index + 1].first.value - 1} : last_;
+}
+
+std::vector<ViewMark> Order::line() const {
+  std::vector<ViewMark> out;
+  for (size_t i = views_.size(); i-- > 0 && out.size() < line_max;) {
+    out.push_back({views_[i].epoch, views_[i].supernode, std::min(last_of_view(i), delivered_)});
+  }
+  return out;
+}
+
+Order::ResumePoint Order::resume_point(const std::vector<ViewMark>& line, size_t history) const {
+  for (const ViewMark& mark : line) {
+    for (size_t i = views_.size(); i-- > 0;) {
+      if (views_[i].epoch != mark.epoch || views_[i].supernode != mark.supernode) continue;
+      const Seq agreed = std::min(mark.last, last_of_view(i));
+      // What lies before the tail cannot be repeated: the newcomer is told by the jump.
+      return {true, std::max(agreed, Seq{held_from().value - 1})};
+    }
+  }
+  Seq after = last_;
+  for (size_t chats = 0; after >= held_from() && chats < history; after.value--) {
+    if (held(after).kind == BroadcastKind::chat) ++chats;
+  }
+  return {false, after};
+}
+
+std::optional<std::pair<Seq, mrt::SharedBytes>> Order::next_after(Seq after) const {
+  if (after >= last_) return std::nullopt;
+  const Seq seq = std::max(Seq{after.value + 1}, held_from());
+  return std::pair(seq, held(seq).framed);
+}
+
+std::vector<Ordered> Order::undelivered() const {
+  std::vector<Ordered> out;
+  for (Seq seq{delivered_.value + 1}; seq <= last_; ++seq.value)
+    out.push_back(message_of(held(seq)));
+  return out;
+}
+
+bool Order::is_consistent() const {
+  size_t bytes = 0;
+  for (const Held& entry : tail_) bytes += entry.framed->size();
+  return bytes == tail_bytes_ && delivered_ <= deliverable_ && deliverable_ <= last_ &&
+         tail_.size() <= last_.value && lives_.size() <= lives_max &&
+         std::is_sorted(pending_.begin(), pending_.end(),
+                        [](const Publish& a, const Publish& b) { return a.number < b.number; });
+}
+
+}  // namespace node

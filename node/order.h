@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+//
+// The one order of broadcasts. At the supernode: gives each message its place, and says what
+// is stable. At each node: takes placed messages in order, keeps the recent ones for others,
+// drops what it had, and remembers what of its own has not come back yet. It knows no
+// connections; epochs are begun from outside.
+//
+// 1. Places are taken without holes: seq rises by one, the epoch never falls.
+// 2. A chat message (sender, incarnation, number) is delivered at most once, and those of one
+//    sender's life in their order. Offers, which say what is so, may come again.
+// 3. An own message is pending until it was delivered here.
+// 4. A supernode delivers to its own user only what is stable; a member what it took.
+// 5. At most tail_messages_max messages and tail_bytes_max bytes are kept for others.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "mrt/types.h"
+#include "node/ids.h"
+#include "node/message.h"
+
+namespace node {
+
+// How far back a late joiner or a merging star can be served; older messages are a gap.
+inline constexpr size_t tail_messages_max = 10'000;
+inline constexpr size_t tail_bytes_max = 16 * 1024 * 1024;
+// Own messages that wait for a supernode: as many as could be served again.
+inline constexpr size_t pending_messages_max = 10'000;
+inline constexpr size_t pending_bytes_max = 16 * 1024 * 1024;
+// Lives of senders that are remembered for telling repeats: every member of a full star
+// restarting four times. The one that was silent longest is forgotten first.
+inline constexpr size_t lives_max = 16'384;
+// Views whose places can be told apart; a node that was away for more starts anew.
+inline constexpr size_t views_max = 64;
+
+class Order {
+ public:
+  Order(const NodeId& self, Incarnation incarnation) : self_(self), incarnation_(incarnation) {}
+
+  /// One message that is due to the user.
+  struct Delivery {
+    Ordered message;
+    bool history = false;
+  };
+
+  // A sender's side.
+  /// The next own message; nothing at pending_messages_max or pending_bytes_max.
+  std::optional<Publish> publish(BroadcastKind kind, mrt::Bytes body);
+  const std::deque<Publish>& pending() const { return pending_; }
+  bool has_pending() const { return !pending_.empty(); }
+  /// Forgets an own message that cannot be said any more.
+  void drop_pending(uint64_t number);
+
+  // The supernode's side.
+  /// Begins an epoch of `supernode` behind all that was taken.
+  void begin_view(Epoch epoch, const NodeId& supernode);
+  /// Gives a message its place; false where it had one already.
+  bool place(const NodeId& sender, const std::string& nick, const Publish& publish);
+
+  // Everybody's.
+  /// False where the message does not follow the last one: the caller asks anew.
+  bool take(const Ordered& message);
+  /// Everything up to here may be handed to the user.
+  void deliver_up_to(Seq seq);
+  std::optional<Delivery> poll_delivery();
+  /// The supernode and its successor hold all up to here; the highest own number that this
+  /// makes safe, where it is a new one.
+  std::optional<uint64_t> on_stable(Seq seq);
+
+  // Coming into a view, at the newcomer.
+  /// What comes next follows `delivered` in another supernode's line. `resumed`: it is the line
+  /// that this node was in; what it holds above `delivered` was never agreed and goes.
+  /// Returns how many messages were missed for good.
+  uint64_t enter_view(Epoch epoch, const NodeId& supernode, Seq delivered, bool resumed);
+  /// What is taken until history_ends() was said before this node joined.
+  void history_begins() { in_history_ = true; }
+  void history_ends() { in_history_ = false; }
+  /// A supernode that becomes a member: what it placed and nobody confirmed is taken back.
+  void forget_undelivered();
+
+  // And at the one that takes it in.
+  struct ResumePoint {
+    bool resumed;
+    Seq after;  // send what lies above
+  };
+  /// Where one that came through these views (newest first) goes on: behind the last place that
+  /// both have. A stranger gets the last `history` chat messages.
+  ResumePoint resume_point(const std::vector<ViewMark>& line, size_t history) const;
+  /// The views that this node came through, newest first, and how far it delivered in each.
+  std::vector<ViewMark> line() const;
+
+  /// The framed bytes of the first message above `after`, and its seq; nothing at the end. A
+  /// seq further on than after + 1 means that those between are not held any more.
+  std::optional<std::pair<Seq, mrt::SharedBytes>> next_after(Seq after) const;
+
+  /// What was taken or placed and the user has not had yet, in order.
+  std::vector<Ordered> undelivered() const;
+
+  Epoch epoch() const { return views_.empty() ? Epoch{} : views_.back().epoch; }
+  Seq last() const { return last_; }
+  Seq delivered() const { return delivered_; }
+  /// The first place that is held.
+  Seq held_from() const { return {last_.value + 1 - tail_.size()}; }
+  bool is_consistent() const;
+
+ private:
+  struct Held {
+    MessageId id;
+    BroadcastKind kind;
+    mrt::SharedBytes framed;
+    bool repeated;  // had been delivered under another place
+    bool history;
+  };
+  struct Life {
+    uint64_t last_number = 0;
+    Seq last_seq;
+  };
+  struct View {
+    Epoch epoch;
+    NodeId supernode;
+    Seq first;
+  };
+
+  bool note_number(const MessageId& id, Seq seq);
+  Seq last_of_view(size_t index) const;
+  void append(const Ordered& message, bool repeated);
+  void trim_tail();
+  void drop_after(Seq seq);
+  const Held& held(Seq seq) const;
+  static Ordered message_of(const Held& entry);
+
+  NodeId self_;
+  Incarnation incarnation_;
+  uint64_t last_number_ = 0;
+  std::deque<Publish> pending_;
+  size_t pending_bytes_ = 0;
+  std::deque<std::pair<Seq, uint64_t>> own_unstable_;  // own, delivered, not yet stable
+
+  std::deque<Held> tail_;  // seqs held_from() to last_
+  size_t tail_bytes_ = 0;
+  Seq last_;
+  Seq delivered_;
+  Seq deliverable_;
+  Place told_;  // the last place that the user was told
+  bool in_history_ = false;
+  std::deque<View> views_;
+  std::map<std::pair<NodeId, Incarnation>, Life> lives_;
+};
+
+}  // namespace node

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#include "node/sim/scenario.h"
+
+#include <algorithm>
+
+#include "node/sim/scripts.h"
+
+namespace node::sim {
+
+using namespace std::chrono_literals;
+
+const std::vector<Scenario>& scenarios() {
+  static const std::vector<Scenario> all = {
+      {"story", "join, chat, a file, the supernode goes, a migration, the end", 5, 3, 15s,
+       scripts::story},
+      {"chat", "everybody talks at once", 8, 2, 15s, scripts::chat},
+      {"burst", "300 messages at once, and one of 60,000 characters", 4, 2, 30s, scripts::burst},
+      {"lossy", "chat and a file while 30 % is lost both ways", 5, 3, 60s, scripts::lossy},
+      {"mangled", "chat and a file over links that duplicate, reorder and corrupt", 5, 3, 60s,
+       scripts::mangled},
+      {"quit", "the supernode leaves", 6, 2, 15s, scripts::quit},
+      {"kill", "the supernode is killed", 6, 2, 15s, scripts::kill},
+      {"freeze", "the supernode is frozen, and thaws as a member", 6, 3, 30s, scripts::freeze},
+      {"blink", "the supernode is frozen for a moment only", 6, 2, 15s, scripts::blink},
+      {"cut", "the supernode is cut off in silence, and comes back", 6, 3, 30s, scripts::cut},
+      {"two-dead", "supernode and successor die at once", 7, 3, 20s, scripts::two_dead},
+      {"hand-over", "the supernode gives its role away, and again", 6, 2, 15s, scripts::hand_over},
+      {"restart", "nodes die and come again", 6, 3, 20s, scripts::restart},
+      {"files", "several files, several askers", 6, 2, 30s, scripts::files},
+      {"migrating-file", "a download goes on through a migration", 6, 3, 30s,
+       scripts::migrating_file},
+      {"resume", "an asker dies in the middle and asks again", 4, 3, 30s, scripts::resume},
+      {"crowd", "all join at once, and each says one thing", 200, 2, 30s, scripts::crowd},
+      {"split", "the network falls into two parts and heals", 7, 3, 60s, scripts::split},
+      {"storm", "seed-drawn load and faults, but no partition", 7, 4, 60s, scripts::storm},
+      {"tempest", "seed-drawn load and faults of every kind", 7, 4, 90s, scripts::tempest},
+  };
+  return all;
+}
+
+const Scenario* find_scenario(std::string_view name) {
+  for (const Scenario& scenario : scenarios()) {
+    if (scenario.name == name) return &scenario;
+  }
+  return nullptr;
+}
+
+/// One of the three networks that the contract's users have.
+static LinkSpec draw_link(mrt::Random& random) {
+  LinkSpec link;
+  switch (random.below(3)) {
+    case 0:  // loopback
+      link.delay = 20us;
+      break;
+    case 1:  // a LAN
+      link.delay = 300us;
+      link.jitter = 200us;
+      break;
+    default:  // the Internet
+      link.delay = random.between(5ms, 60ms);
+      link.jitter = 5ms;
+      link.loss = 0.005;
+      link.rate_bytes_per_s = 10'000'000;
+      break;
+  }
+  return link;
+}
+
+Outcome play(const Scenario& scenario, const Play& play,
+             const std::function<void(Star&)>& prepare) {
+  mrt::Random random(mrt::seed_from(play.seed));
+  StarConfig config;
+  config.world.seed = random.u64();
+  config.world.joins_on_arrival = random.chance(0.5);
+  const LinkSpec drawn = draw_link(random);
+  config.world.link = play.link.value_or(drawn);
+  Play whole = play;
+  if (whole.nodes == 0) whole.nodes = scenario.nodes;
+
+  Star star(config);
+  for (size_t i = 0; i < whole.nodes; ++i) star.add_seat();
+  if (prepare) prepare(star);
+  scenario.script(star, random, whole);
+  const auto settled = star.settle(scenario.settle_limit);
+
+  Outcome outcome;
+  outcome.violation = star.checker().violation();
+  outcome.settled_after = settled.value_or(Duration{});
+  outcome.end = star.now();
+  outcome.digest = star.world().digest();
+  outcome.said = star.checker().said_count();
+  outcome.heard = star.checker().heard_count();
+  outcome.received = star.received_count();
+  outcome.chat_delays = star.checker().delays();
+  std::sort(outcome.chat_delays.begin(), outcome.chat_delays.end());
+  outcome.migrations = star.migrations();
+  outcome.world = star.world().counters();
+  outcome.links = star.world().link_counters();
+  return outcome;
+}
+
+std::string command_for(const Scenario& scenario, const Play& play) {
+  std::string line = "thuban sim --scenario " + std::string(scenario.name) + " --nodes " +
+                     std::to_string(play.nodes == 0 ? scenario.nodes : play.nodes) + " --seed " +
+                     std::to_string(play.seed);
+  if (play.link) {
+    line += " --loss " + std::to_string(play.link->loss) + " --delay " +
+            std::to_string(mrt::to_ms(play.link->delay)) + "ms";
+  }
+  if (play.duration) line += " --duration " + std::to_string(mrt::to_ms(*play.duration)) + "ms";
+  if (play.kill) line += " --kill";
+  return line;
+}
+
+}  // namespace node::sim

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+//
+// Every scenario of the simulator, with many seeds. THUBAN_SEEDS says how many (the default
+// suits a developer's test run), THUBAN_SEED_FIRST where they begin. A failure prints the
+// command that repeats it alone.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+
+#include "node/sim/scenario.h"
+
+using namespace std::chrono_literals;
+using namespace node::sim;
+
+static uint64_t from_environment(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+/// `share`: of the number of seeds, for scenarios that cost more or less than most.
+static void swarm(std::string_view name, double share = 1) {
+  const Scenario* scenario = find_scenario(name);
+  REQUIRE(scenario);
+  const uint64_t first = from_environment("THUBAN_SEED_FIRST", 1);
+  const double seeds = share * static_cast<double>(from_environment("THUBAN_SEEDS", 20));
+  const auto count = std::max<uint64_t>(1, static_cast<uint64_t>(seeds));
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    const Play one{.seed = seed, .nodes = 0, .link = {}, .duration = {}};
+    const Outcome outcome = play(*scenario, one);
+    if (outcome.violation) {
+      FAIL_CHECK("seed " << seed << " at " << mrt::to_ms(outcome.violation->at.time_since_epoch())
+                         << " ms: " << outcome.violation->what
+                         << "\nrepeat with: " << command_for(*scenario, one));
+    }
+  }
+}
+
+TEST_CASE("a star joins, chats, shares a file and outlives its supernode") { swarm("story"); }
+TEST_CASE("everybody talks at once and all hear the same") { swarm("chat"); }
+TEST_CASE("a burst of messages and a long one arrive whole and in order") { swarm("burst"); }
+TEST_CASE("30 % loss both ways loses nothing") { swarm("lossy"); }
+TEST_CASE("duplicates, reordering, corruption and bursts lose nothing") { swarm("mangled"); }
+TEST_CASE("a supernode that quits is followed by its successor") { swarm("quit"); }
+TEST_CASE("a supernode that is killed is followed by its successor") { swarm("kill"); }
+TEST_CASE("a frozen supernode is replaced, and thaws as a member") { swarm("freeze"); }
+TEST_CASE("a supernode frozen for a blink keeps its role") { swarm("blink"); }
+TEST_CASE("a supernode cut off in silence is replaced, and comes back") { swarm("cut"); }
+TEST_CASE("supernode and successor dead at once are survived") { swarm("two-dead"); }
+TEST_CASE("the role is handed over again and again") { swarm("hand-over"); }
+TEST_CASE("nodes that die and come again are members again") { swarm("restart"); }
+TEST_CASE("several askers of several files get them all") { swarm("files"); }
+TEST_CASE("a download goes on through a migration") { swarm("migrating-file"); }
+TEST_CASE("a download that was broken off is resumed") { swarm("resume"); }
+TEST_CASE("a split star becomes one again") { swarm("split"); }
+TEST_CASE("two hundred nodes join and chat") { swarm("crowd", 0.05); }
+
+TEST_CASE("a run repeats to the last digit, and another seed is another run") {
+  for (const std::string_view name : {"story", "split"}) {
+    const Scenario* scenario = find_scenario(name);
+    const auto digest = [&](uint64_t seed) {
+      return play(*scenario, {.seed = seed, .nodes = 0, .link = {}, .duration = 3s}).digest;
+    };
+    CHECK(digest(11) == digest(11));
+    CHECK(digest(11) != digest(12));
+  }
+}

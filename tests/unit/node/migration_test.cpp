@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+#include "node/migration.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+using namespace node;
+using std::chrono::milliseconds;
+
+static NodeId node_id(uint8_t number) {
+  NodeId id;
+  id.bytes[0] = number;
+  return id;
+}
+
+static mrt::Instant at(int64_t ms) { return mrt::Instant(milliseconds(ms)); }
+
+// A star of machines whose messages arrive at once; the supernode is node 1, then by number.
+struct Group {
+  explicit Group(uint8_t count) {
+    for (uint8_t i = 1; i <= count; ++i) by_rank.push_back(node_id(i));
+    for (const NodeId& id : by_rank)
+      machines.emplace(id, Migration(id)).first->second.on_view(at(0), {1}, by_rank);
+  }
+
+  void run(mrt::Instant now) {
+    for (bool busy = true; busy;) {
+      busy = false;
+      for (auto& [id, machine] : machines) {
+        while (const auto action = machine.poll_action()) {
+          busy = true;
+          carry_out(now, id, *action);
+        }
+      }
+    }
+  }
+
+  void carry_out(mrt::Instant now, const NodeId& from, const Migration::Action& action) {
+    if (const auto* a = std::get_if<Migration::SendSuspect>(&action)) {
+      if (machines.contains(a->to)) machines.at(a->to).on_suspect(now, from, a->message);
+    } else if (const auto* g = std::get_if<Migration::SendGather>(&action)) {
+      if (machines.contains(g->to)) machines.at(g->to).on_gather(now, from, g->message);
+    } else if (const auto* s = std::get_if<Migration::SendSurvivor>(&action)) {
+      if (!machines.contains(s->to)) return;
+      machines.at(s->to).on_survivor(now, from, {s->next, {1}, node_id(1), held[from], {1}},
+                                     held[s->to]);
+    } else if (const auto* w = std::get_if<Migration::SendWant>(&action)) {
+      wants.emplace_back(from, *w);
+    } else if (const auto* b = std::get_if<Migration::Begin>(&action)) {
+      begun.emplace_back(from, *b);
+      for (auto& [id, machine] : machines) {
+        if (id == from || b->survivors.contains(id)) machine.on_view(now, b->epoch, by_rank);
+      }
+    } else {
+      rejoins.push_back(from);
+    }
+  }
+
+  void pass_time(mrt::Instant now) {
+    for (auto& [id, machine] : machines) {
+      if (machine.next_timeout() <= now) machine.on_timeout(now, held[id]);
+    }
+    run(now);
+  }
+
+  std::vector<NodeId> by_rank;
+  std::map<NodeId, Migration> machines;
+  std::map<NodeId, Seq> held;
+  std::vector<std::pair<NodeId, Migration::Begin>> begun;
+  std::vector<std::pair<NodeId, Migration::SendWant>> wants;
+  std::vector<NodeId> rejoins;
+};
+
+TEST_CASE("a dead supernode is followed by its first successor with all survivors") {
+  Group group(5);
+  group.machines.erase(node_id(1));
+  for (uint8_t i = 2; i <= 5; ++i) group.machines.at(node_id(i)).on_silent(at(500), node_id(1));
+  group.run(at(500));
+  REQUIRE(group.begun.size() == 1);
+  CHECK(group.begun[0].first == node_id(2));
+  CHECK(group.begun[0].second.epoch == Epoch{2});
+  CHECK(group.begun[0].second.survivors.size() == 3);
+  for (auto& [id, machine] : group.machines) CHECK(machine.is_steady());
+}
+
+TEST_CASE("one member's silence alone moves nobody") {
+  Group group(5);
+  group.machines.at(node_id(4)).on_silent(at(500), node_id(1));
+  group.run(at(500));
+  CHECK(group.begun.empty());
+  CHECK(group.machines.at(node_id(2)).is_steady());
+  // It is its own connection that is broken: it connects anew.
+  group.pass_time(at(500) + successor_wait);
+  CHECK(group.rejoins == std::vector{node_id(4)});
+}
+
+TEST_CASE("a successor that hears nothing waits for another's word") {
+  Group group(5);
+  group.machines.at(node_id(2)).on_silent(at(500), node_id(1));
+  group.run(at(500));
+  CHECK(group.begun.empty());
+  group.machines.at(node_id(5)).on_silent(at(550), node_id(1));
+  group.run(at(550));
+  REQUIRE(group.begun.size() == 1);
+  CHECK(group.begun[0].first == node_id(2));
+}
+
+TEST_CASE("the last one left takes over at once") {
+  Group group(2);
+  group.machines.erase(node_id(1));
+  group.machines.at(node_id(2)).on_silent(at(500), node_id(1));
+  group.run(at(500));
+  group.pass_time(at(500));
+  REQUIRE(group.begun.size() == 1);
+  CHECK(group.begun[0].second.survivors.empty());
+}
+
+TEST_CASE("with the successor dead too the next one begins") {
+  Group group(5);
+  group.machines.erase(node_id(1));
+  group.machines.erase(node_id(2));
+  for (uint8_t i = 3; i <= 5; ++i) group.machines.at(node_id(i)).on_silent(at(500), node_id(1));
+  group.run(at(500));
+  CHECK(group.begun.empty());
+  for (uint8_t i = 3; i <= 5; ++i) group.machines.at(node_id(i)).on_silent(at(800), node_id(2));
+  group.run(at(800));
+  REQUIRE(group.begun.size() == 1);
+  CHECK(group.begun[0].first == node_id(3));
+  CHECK(group.begun[0].second.survivors.size() == 2);
+}
+
+TEST_CASE("a gatherer that dies before it begins is followed by the next") {
+  Group group(4);
+  group.machines.erase(node_id(1));
+  for (uint8_t i = 3; i <= 4; ++i) {
+    group.machines.at(node_id(i)).on_silent(at(500), node_id(1));
+    group.machines.at(node_id(i))
+        .on_gather(at(510), node_id(2), {{2}, node_id(2), CloseReason::lost});
+  }
+  group.machines.erase(node_id(2));
+  group.run(at(510));
+  CHECK(group.begun.empty());
+  group.pass_time(at(510) + begin_wait);
+  REQUIRE(group.begun.size() == 1);
+  CHECK(group.begun[0].first == node_id(3));
+  CHECK(group.begun[0].second.epoch == Epoch{3});  // above what the dead one had begun to gather
+}
+
+TEST_CASE("a survivor that does not answer is waited for only so long") {
+  Group group(4);
+  group.machines.erase(node_id(1));
+  group.machines.erase(node_id(4));
+  for (uint8_t i = 2; i <= 3; ++i) group.machines.at(node_id(i)).on_silent(at(500), node_id(1));
+  group.run(at(500));
+  CHECK(group.begun.empty());
+  group.pass_time(at(500) + gather_wait);
+  REQUIRE(group.begun.size() == 1);
+  CHECK(group.begun[0].second.survivors.size() == 1);
+}
+
+TEST_CASE("what another survivor delivered is fetched before the view begins") {
+  Group group(4);
+  group.machines.erase(node_id(1));
+  group.held = {{node_id(2), {5}}, {node_id(3), {8}}, {node_id(4), {7}}};
+  for (uint8_t i = 2; i <= 4; ++i) group.machines.at(node_id(i)).on_silent(at(500), node_id(1));
+  group.run(at(500));
+  CHECK(group.begun.empty());
+  REQUIRE(group.wants.size() == 1);
+  CHECK(group.wants[0].second.to == node_id(3));
+  CHECK(group.wants[0].second.message.from == Seq{6});
+  CHECK(group.wants[0].second.message.to == Seq{8});
+  Migration& successor = group.machines.at(node_id(2));
+  successor.on_filled(at(510), {7});
+  group.run(at(510));
+  CHECK(group.begun.empty());
+  successor.on_filled(at(511), {8});
+  group.run(at(511));
+  CHECK(group.begun.size() == 1);
+}
+
+TEST_CASE("a survivor that does not send what it has is given up for the next best") {
+  Group group(4);
+  group.machines.erase(node_id(1));
+  group.held = {{node_id(2), {5}}, {node_id(3), {8}}, {node_id(4), {7}}};
+  for (uint8_t i = 2; i <= 4; ++i) group.machines.at(node_id(i)).on_silent(at(500), node_id(1));
+  group.run(at(500));
+  group.pass_time(at(500) + begin_wait / 2);
+  REQUIRE(group.wants.size() == 2);
+  CHECK(group.wants[1].second.to == node_id(4));
+}
+
+TEST_CASE("a hand-over needs no silence and keeps the old supernode as a survivor") {
+  Group group(4);
+  const SupernodeClose scls{{2}, node_id(3), {}, CloseReason::handover, {0}};
+  for (auto& [id, machine] : group.machines) machine.on_close(at(100), scls);
+  group.run(at(100));
+  REQUIRE(group.begun.size() == 1);
+  CHECK(group.begun[0].first == node_id(3));
+  CHECK(group.begun[0].second.survivors.contains(node_id(1)));
+  CHECK(group.begun[0].second.survivors.size() == 3);
+}
+
+TEST_CASE("of two who gather at once the one with the higher (epoch, id) is followed") {
+  Migration four(node_id(4));
+  four.on_view(at(0), {1}, {node_id(1), node_id(2), node_id(3), node_id(4)});
+  four.on_gather(at(500), node_id(2), {{2}, node_id(2), CloseReason::lost});
+  CHECK(four.awaited() == node_id(2));
+  four.on_gather(at(501), node_id(3), {{2}, node_id(3), CloseReason::lost});
+  CHECK(four.awaited() == node_id(3));
+  four.on_gather(at(502), node_id(2), {{2}, node_id(2), CloseReason::lost});
+  CHECK(four.awaited() == node_id(3));
+  four.on_gather(at(503), node_id(2), {{3}, node_id(2), CloseReason::lost});
+  CHECK(four.awaited() == node_id(2));
+}
+
+TEST_CASE("a gatherer gives way to a higher one") {
+  Migration two(node_id(2));
+  two.on_view(at(0), {1}, {node_id(1), node_id(2), node_id(3), node_id(4)});
+  two.on_silent(at(500), node_id(1));
+  two.on_suspect(at(500), node_id(4), {{1}, {node_id(1)}});
+  CHECK(two.phase() == Migration::Phase::gathering);
+  two.on_gather(at(510), node_id(3), {{2}, node_id(3), CloseReason::lost});
+  CHECK(two.phase() == Migration::Phase::following);
+  CHECK(two.awaited() == node_id(3));
+}
+
+TEST_CASE("an old epoch's gathering is nobody's business") {
+  Group group(3);
+  group.machines.at(node_id(3)).on_gather(at(10), node_id(2), {{1}, node_id(2), CloseReason::lost});
+  CHECK(group.machines.at(node_id(3)).is_steady());
+}
+
+TEST_CASE("one who was frozen doubts itself first") {
+  Group group(3);
+  Migration& three = group.machines.at(node_id(3));
+  three.on_silent(at(500), node_id(1));
+  CHECK(three.phase() == Migration::Phase::doubting);
+  three.on_stall(at(5000));
+  CHECK(three.is_steady());
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+#include "node/order.h"
+
+#include <doctest/doctest.h>
+
+using namespace node;
+
+static NodeId node_id(uint8_t number) {
+  NodeId id;
+  id.bytes[0] = number;
+  return id;
+}
+
+static mrt::Bytes text(const char* words) {
+  const auto view = mrt::as_bytes(words);
+  return {view.begin(), view.end()};
+}
+
+static Ordered ordered(uint64_t epoch, uint64_t seq, uint8_t sender, uint64_t number) {
+  return {{{epoch}, {seq}}, {node_id(sender), {1}, number}, "n", BroadcastKind::chat, text("x")};
+}
+
+static std::vector<uint64_t> delivered(Order& order) {
+  std::vector<uint64_t> seqs;
+  while (const auto delivery = order.poll_delivery())
+    seqs.push_back(delivery->message.place.seq.value);
+  return seqs;
+}
+
+static Publish say(Order& order, const char* words) {
+  return *order.publish(BroadcastKind::chat, text(words));
+}
+
+TEST_CASE("a supernode delivers to its own user only what is stable") {
+  Order order(node_id(1), {1});
+  order.begin_view({1}, node_id(1));
+  CHECK(order.place(node_id(1), "a", say(order, "one")));
+  CHECK(order.place(node_id(1), "a", say(order, "two")));
+  CHECK(delivered(order).empty());
+  order.deliver_up_to({1});
+  CHECK(delivered(order) == std::vector<uint64_t>{1});
+  CHECK(order.pending().size() == 1);
+  order.deliver_up_to({2});
+  CHECK(delivered(order) == std::vector<uint64_t>{2});
+  CHECK_FALSE(order.has_pending());
+}
+
+TEST_CASE("a message that is said again has its place already") {
+  Order order(node_id(1), {1});
+  order.begin_view({1}, node_id(1));
+  const Publish first{{9}, 1, BroadcastKind::chat, text("hi")};
+  CHECK(order.place(node_id(2), "b", first));
+  CHECK_FALSE(order.place(node_id(2), "b", first));
+  CHECK(order.last() == Seq{1});
+  // The same words of another sender, and of another life, are other messages.
+  CHECK(order.place(node_id(3), "c", first));
+  CHECK(order.place(node_id(2), "b", {{10}, 1, BroadcastKind::chat, text("hi")}));
+}
+
+TEST_CASE("a hole in the order is not taken") {
+  Order order(node_id(1), {1});
+  order.enter_view({1}, node_id(2), {0}, false);
+  CHECK(order.take(ordered(1, 1, 3, 1)));
+  CHECK_FALSE(order.take(ordered(1, 3, 3, 3)));
+  CHECK_FALSE(order.take(ordered(1, 1, 3, 1)));
+  CHECK(order.take(ordered(1, 2, 3, 2)));
+}
+
+TEST_CASE("what comes again under another place is delivered once") {
+  Order order(node_id(1), {1});
+  order.enter_view({1}, node_id(2), {0}, false);
+  order.take(ordered(1, 1, 3, 1));
+  order.take(ordered(1, 2, 3, 2));
+  order.deliver_up_to({2});
+  CHECK(delivered(order).size() == 2);
+  // Another star took both anew.
+  order.enter_view({5}, node_id(4), {40}, false);
+  order.take(ordered(5, 41, 3, 1));
+  order.take(ordered(5, 42, 3, 2));
+  order.take(ordered(5, 43, 3, 3));
+  order.deliver_up_to({43});
+  CHECK(delivered(order) == std::vector<uint64_t>{43});
+  CHECK(order.delivered() == Seq{43});
+}
+
+TEST_CASE("one who returns to its line goes on where it stopped") {
+  Order supernode(node_id(1), {1});
+  supernode.begin_view({1}, node_id(1));
+  for (uint64_t i = 1; i <= 5; ++i) {
+    supernode.place(node_id(2), "b", {{1}, i, BroadcastKind::chat, text("x")});
+  }
+  const auto point = supernode.resume_point({{{1}, node_id(1), {3}}}, 0);
+  CHECK(point.resumed);
+  CHECK(point.after == Seq{3});
+  CHECK(supernode.next_after({3})->first == Seq{4});
+  CHECK_FALSE(supernode.next_after({5}));
+}
+
+TEST_CASE("places that only one side gave are taken back where the lines part") {
+  // The old supernode went on to 7; its successor began epoch 2 behind 5.
+  Order successor(node_id(2), {1});
+  successor.enter_view({1}, node_id(1), {0}, false);
+  for (uint64_t i = 1; i <= 5; ++i) successor.take(ordered(1, i, 3, i));
+  successor.begin_view({2}, node_id(2));
+  const auto point = successor.resume_point({{{1}, node_id(1), {7}}}, 0);
+  CHECK(point.resumed);
+  CHECK(point.after == Seq{5});
+
+  Order old(node_id(1), {1});
+  old.begin_view({1}, node_id(1));
+  for (uint64_t i = 1; i <= 7; ++i) {
+    old.place(node_id(3), "c", {{1}, i, BroadcastKind::chat, text("x")});
+  }
+  old.deliver_up_to({5});
+  CHECK(delivered(old).size() == 5);
+  old.forget_undelivered();
+  CHECK(old.enter_view({2}, node_id(2), {5}, true) == 0);
+  // 6 and 7 were placed and never delivered: placed anew they are news.
+  CHECK(old.take(ordered(2, 6, 3, 6)));
+  CHECK(old.take(ordered(2, 7, 3, 7)));
+  old.deliver_up_to({7});
+  CHECK(delivered(old) == std::vector<uint64_t>{6, 7});
+}
+
+TEST_CASE("two sides of a cut find the last view that both came through") {
+  Order winner(node_id(1), {1});
+  winner.begin_view({1}, node_id(1));
+  for (uint64_t i = 1; i <= 4; ++i) {
+    winner.place(node_id(1), "a", {{1}, i, BroadcastKind::chat, text("x")});
+  }
+  winner.begin_view({3}, node_id(1));
+  winner.place(node_id(1), "a", {{1}, 5, BroadcastKind::chat, text("x")});
+
+  Order loser(node_id(2), {1});
+  loser.enter_view({1}, node_id(1), {0}, false);
+  for (uint64_t i = 1; i <= 3; ++i) loser.take(ordered(1, i, 1, i));
+  loser.begin_view({2}, node_id(2));
+  loser.place(node_id(2), "b", say(loser, "while we were apart"));
+  loser.deliver_up_to({4});
+  CHECK(delivered(loser) == std::vector<uint64_t>{1, 2, 3, 4});
+
+  const auto point = winner.resume_point(loser.line(), 0);
+  CHECK(point.resumed);
+  CHECK(point.after == Seq{3});
+  CHECK(loser.enter_view({3}, node_id(1), point.after, true) == 0);
+  // What it said meanwhile the others have not heard: it says it again.
+  REQUIRE(loser.pending().size() == 1);
+  CHECK(mrt::as_text(loser.pending().front().body) == "while we were apart");
+  CHECK(loser.take(ordered(1, 4, 1, 4)));
+  CHECK(loser.take(ordered(3, 5, 1, 5)));
+  CHECK(loser.take(ordered(3, 6, 2, 1)));
+  loser.deliver_up_to({6});
+  CHECK(delivered(loser) == std::vector<uint64_t>{4, 5});  // its own was heard here before
+  CHECK_FALSE(loser.has_pending());
+}
+
+TEST_CASE("what was said in another star before is said again in the one that is joined") {
+  Order order(node_id(1), {1});
+  order.begin_view({1}, node_id(1));
+  order.place(node_id(1), "a", say(order, "mine"));
+  order.place(node_id(2), "b", {{1}, 1, BroadcastKind::chat, text("another's")});
+  order.deliver_up_to({2});
+  CHECK(delivered(order).size() == 2);
+  order.enter_view({4}, node_id(9), {70}, false);
+  REQUIRE(order.pending().size() == 1);
+  CHECK(mrt::as_text(order.pending().front().body) == "mine");
+  CHECK(order.take(ordered(4, 71, 1, 1)));
+  order.deliver_up_to({71});
+  CHECK(delivered(order).empty());  // its user had it
+  CHECK_FALSE(order.has_pending());
+  CHECK(order.is_consistent());
+}
+
+TEST_CASE("a newcomer gets the last chats as history and no more") {
+  Order order(node_id(1), {1});
+  order.begin_view({1}, node_id(1));
+  for (uint64_t i = 1; i <= 9; ++i) {
+    const auto kind = i % 3 == 0 ? BroadcastKind::offer : BroadcastKind::chat;
+    order.place(node_id(2), "b", {{1}, i, kind, text("x")});
+  }
+  CHECK(order.resume_point({{{0}, node_id(7), {0}}}, 0).after == Seq{9});
+  const auto two = order.resume_point({{{0}, node_id(7), {0}}}, 2);
+  CHECK_FALSE(two.resumed);
+  CHECK(two.after == Seq{6});  // 7 and 8 are the last two chats
+  CHECK(order.resume_point({{{0}, node_id(7), {0}}}, 1000).after == Seq{0});
+}
+
+TEST_CASE("the tail keeps its last 10,000 messages, and a jump tells what is gone") {
+  Order order(node_id(1), {1});
+  order.begin_view({1}, node_id(1));
+  const uint64_t count = tail_messages_max + 50;
+  for (uint64_t i = 1; i <= count; ++i) {
+    order.place(node_id(2), "b", {{1}, i, BroadcastKind::chat, text("x")});
+    order.deliver_up_to({i});
+    order.poll_delivery();
+  }
+  CHECK(order.is_consistent());
+  CHECK(order.held_from().value == 51);
+  CHECK(order.resume_point({{{1}, node_id(1), {10}}}, 0).after == Seq{50});
+  Order late(node_id(3), {1});
+  late.enter_view({1}, node_id(1), {0}, false);
+  for (uint64_t i = 1; i <= 10; ++i) late.take(ordered(1, i, 2, i));
+  late.deliver_up_to({10});
+  CHECK(delivered(late).size() == 10);
+  CHECK(late.enter_view({1}, node_id(1), {50}, true) == 40);
+}
+
+TEST_CASE("the tail keeps at most 16 MiB") {
+  Order order(node_id(1), {1});
+  order.begin_view({1}, node_id(1));
+  for (uint64_t i = 1; i <= 300; ++i) {
+    order.place(node_id(2), "b", {{1}, i, BroadcastKind::chat, mrt::Bytes(text_bytes_max)});
+    order.deliver_up_to({i});
+    order.poll_delivery();
+  }
+  CHECK(order.held_from().value > 300 - 257);
+  CHECK(order.is_consistent());
+}
+
+TEST_CASE("own messages are refused once too many wait") {
+  Order order(node_id(1), {1});
+  for (size_t i = 0; i < pending_messages_max; ++i) {
+    REQUIRE(order.publish(BroadcastKind::chat, text("x")));
+  }
+  CHECK_FALSE(order.publish(BroadcastKind::chat, text("x")));
+  Order heavy(node_id(1), {1});
+  size_t taken = 0;
+  while (heavy.publish(BroadcastKind::chat, mrt::Bytes(text_bytes_max))) ++taken;
+  CHECK(taken == pending_bytes_max / text_bytes_max);
+}
+
+TEST_CASE("an own message is safe once the mark has passed its place") {
+  Order order(node_id(3), {1});
+  order.enter_view({1}, node_id(1), {0}, false);
+  order.publish(BroadcastKind::chat, text("mine"));
+  order.take(ordered(1, 1, 2, 1));
+  order.take(ordered(1, 2, 3, 1));
+  order.deliver_up_to({2});
+  CHECK(delivered(order).size() == 2);
+  CHECK_FALSE(order.has_pending());
+  CHECK_FALSE(order.on_stable({1}));
+  CHECK(order.on_stable({2}) == 1u);
+  CHECK_FALSE(order.on_stable({2}));
+}

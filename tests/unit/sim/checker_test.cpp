@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+#include "node/sim/checker.h"
+
+#include <doctest/doctest.h>
+
+using namespace std::chrono_literals;
+using mrt::Instant;
+using node::sim::Checker;
+using node::sim::Heard;
+using node::sim::Life;
+using node::sim::OfferSeen;
+using node::sim::Standing;
+
+namespace {
+
+constexpr Life ann{0};
+constexpr Life bob{1};
+constexpr Life eve{2};
+constexpr Instant now = Instant{} + 1s;
+
+/// Three nodes in a's star, epoch 1, and two messages of ann's.
+struct Stage {
+  Stage() {
+    const std::string names[] = {"a", "b", "e"};
+    for (const Life life : {ann, bob, eve}) {
+      checker.on_start(life, names[life.value]);
+      checker.on_view(Instant{}, life, 1, "a");
+      for (const auto& name : names) {
+        if (name != names[life.value]) checker.on_peer_joined(Instant{}, life, name);
+      }
+    }
+    checker.on_said(now, ann, 1, "one");
+    checker.on_said(now, ann, 2, "two");
+  }
+  /// ann's message of that number, at a place of epoch 1 or another.
+  static Heard message(uint64_t number, uint64_t seq, uint64_t epoch = 1) {
+    return {"a", 77, number, epoch, seq, number == 1 ? "one" : "two", false};
+  }
+  void hear(Life life, const Heard& heard) { checker.on_heard(now, life, heard); }
+  bool has_failed(const std::string& with) const {
+    return checker.violation() && checker.violation()->what.find(with) != std::string::npos;
+  }
+  std::vector<Standing> standing() const {
+    std::vector<Standing> all;
+    for (const Life life : {ann, bob, eve}) {
+      all.push_back({life, life == ann, 1, "a", {"a", "b", "e"}, {}});
+    }
+    return all;
+  }
+  void all_hear() {
+    for (const Life life : {ann, bob, eve}) {
+      hear(life, message(1, 1));
+      hear(life, message(2, 2));
+    }
+  }
+
+  Checker checker;
+};
+
+const mrt::Bytes original{1, 2, 3};
+const OfferSeen offer{"x.bin", 3, "hash", "b"};
+
+}  // namespace
+
+TEST_CASE("a run that keeps the rules has no violation and settles") {
+  Stage stage;
+  stage.all_hear();
+  stage.checker.check_agreement(now);
+  CHECK_FALSE(stage.checker.violation());
+  CHECK_FALSE(stage.checker.unsettled(stage.standing()));
+  CHECK(stage.checker.heard_count() == 6);
+}
+
+TEST_CASE("what is heard twice, out of its sender's order or of the places' is caught") {
+  Stage twice;
+  twice.hear(bob, Stage::message(1, 1));
+  twice.hear(bob, Stage::message(1, 2));
+  CHECK(twice.has_failed("twice"));
+
+  Stage order;
+  order.hear(bob, Stage::message(2, 1));
+  order.hear(bob, Stage::message(1, 2));
+  CHECK(order.has_failed("number 1"));
+
+  Stage place;
+  place.hear(bob, Stage::message(1, 2));
+  place.hear(bob, Stage::message(2, 2));
+  CHECK(place.has_failed("after (1, 2)"));
+}
+
+TEST_CASE("what nobody said is caught, by its text, its number or its incarnation") {
+  for (const int wrong : {0, 1, 2}) {
+    Stage stage;
+    stage.hear(bob, Stage::message(1, 1));
+    Heard heard = Stage::message(2, 2);
+    if (wrong == 0) heard.text = "three";
+    if (wrong == 1) heard.number = 3;
+    if (wrong == 2) heard.incarnation = 78;
+    stage.hear(bob, heard);
+    CHECK(stage.has_failed("nobody said"));
+  }
+}
+
+TEST_CASE("one place with two messages is caught, unless they are two sides' places") {
+  Stage one;
+  one.hear(bob, Stage::message(1, 5));
+  one.hear(eve, Stage::message(2, 5));
+  CHECK(one.has_failed("where others heard"));
+
+  Stage sides;
+  sides.checker.on_view(now, bob, 2, "b");
+  sides.checker.on_view(now, eve, 2, "e");
+  sides.hear(bob, Stage::message(1, 5, 2));
+  sides.hear(eve, Stage::message(2, 5, 2));
+  CHECK_FALSE(sides.checker.violation());
+}
+
+TEST_CASE("an epoch that falls is caught") {
+  Stage stage;
+  stage.checker.on_view(now, bob, 3, "b");
+  stage.checker.on_view(now, bob, 2, "a");
+  CHECK(stage.has_failed("fell back"));
+}
+
+TEST_CASE("lives that pass together to the next view must have heard the same in the first") {
+  for (const bool merges : {false, true}) {
+    Stage stage;
+    stage.hear(bob, Stage::message(1, 1));
+    stage.hear(bob, Stage::message(2, 2));
+    stage.hear(eve, Stage::message(1, 1));
+    for (const Life life : {bob, eve}) {
+      stage.checker.on_view(now, life, 2, "b");
+      stage.checker.on_migrated(life, 2, !merges || life == bob);
+    }
+    CHECK_FALSE(stage.checker.violation());
+    stage.checker.check_agreement(now);
+    CHECK(stage.has_failed("together") == !merges);
+  }
+}
+
+TEST_CASE("who joined in the middle of a view need not have heard its beginning") {
+  Stage stage;
+  const Life newcomer{3};
+  stage.checker.on_start(newcomer, "n");
+  stage.hear(bob, Stage::message(1, 1));
+  stage.hear(bob, Stage::message(2, 2));
+  stage.checker.on_view(now, newcomer, 1, "a");
+  stage.hear(newcomer, Stage::message(2, 2));
+  for (const Life life : {bob, newcomer}) {
+    stage.checker.on_view(now, life, 2, "b");
+    stage.checker.on_migrated(life, 2, true);
+  }
+  stage.checker.check_agreement(now);
+  CHECK_FALSE(stage.checker.violation());
+}
+
+TEST_CASE("peers and offers come before they go, and come once") {
+  Stage peer;
+  peer.checker.on_peer_joined(now, bob, "a");
+  CHECK(peer.has_failed("join twice"));
+  Stage ghost;
+  ghost.checker.on_peer_left(now, bob, "x");
+  CHECK(ghost.has_failed("had not joined"));
+  Stage again;
+  again.checker.on_offered(now, ann, offer);
+  again.checker.on_offered(now, ann, offer);
+  CHECK(again.has_failed("told twice"));
+  Stage never;
+  never.checker.on_withdrawn(now, ann, offer);
+  CHECK(never.has_failed("never that it was offered"));
+}
+
+TEST_CASE("received bytes must be those that somebody holds, and asked for") {
+  Stage stage;
+  stage.checker.on_file("x.bin", &original);
+  stage.checker.on_download(ann, "x.bin");
+  stage.checker.on_received(now, ann, "x.bin", &original);
+  CHECK_FALSE(stage.checker.violation());
+  stage.checker.on_received(now, ann, "x.bin", &original);
+  CHECK(stage.has_failed("not asked for"));
+
+  const mrt::Bytes other{1, 2, 4};
+  for (const mrt::Bytes* wrong : {&other, static_cast<const mrt::Bytes*>(nullptr)}) {
+    Stage bad;
+    bad.checker.on_file("x.bin", &original);
+    bad.checker.on_download(ann, "x.bin");
+    bad.checker.on_received(now, ann, "x.bin", wrong);
+    CHECK(bad.has_failed("nobody holds"));
+  }
+}
+
+TEST_CASE("unsettled: two supernodes, none, another epoch, another roster") {
+  Stage stage;
+  stage.all_hear();
+  auto two = stage.standing();
+  two[1].is_supernode = true;
+  CHECK(stage.checker.unsettled(two));
+  auto none = stage.standing();
+  none[0].is_supernode = false;
+  CHECK(stage.checker.unsettled(none));
+  auto epoch = stage.standing();
+  epoch[2].epoch = 2;
+  CHECK(stage.checker.unsettled(epoch));
+  auto roster = stage.standing();
+  roster[2].roster.erase("b");
+  CHECK(stage.checker.unsettled(roster));
+  auto gone = stage.standing();
+  gone.pop_back();
+  CHECK(stage.checker.unsettled(gone));
+}
+
+TEST_CASE("unsettled: an offer of a node that is gone, a missing one, a waiting download") {
+  Stage stage;
+  stage.all_hear();
+  auto all = stage.standing();
+  for (Standing& one : all) {
+    stage.checker.on_offered(now, one.life, offer);
+    one.offers.insert(offer);
+  }
+  CHECK_FALSE(stage.checker.unsettled(all));
+  stage.checker.on_download(eve, "x.bin");
+  CHECK(stage.checker.unsettled(all));
+  stage.checker.on_download_failed(now, eve, "x.bin", "not found", true);
+  CHECK_FALSE(stage.checker.unsettled(all));
+  stage.checker.on_withdrawn(now, bob, offer);
+  CHECK(stage.checker.unsettled(all));
+}
+
+TEST_CASE("unsettled: a survivor's message that somebody has not heard, unless a gap was told") {
+  Stage stage;
+  stage.all_hear();
+  stage.checker.on_said(now, bob, 1, "three");
+  const auto missing = stage.checker.unsettled(stage.standing());
+  REQUIRE(missing);
+  for (const Life life : {ann, bob, eve}) stage.checker.on_gap(life, 1);
+  CHECK_FALSE(stage.checker.unsettled(stage.standing()));
+}
+
+TEST_CASE("what was said in another star is not owed before the two are one") {
+  Stage stage;
+  const Life far{3};
+  stage.checker.on_start(far, "f");
+  stage.checker.on_view(now, far, 1, "f");
+  stage.all_hear();
+  stage.checker.on_view(now + 1s, far, 2, "a");
+  auto all = stage.standing();
+  all.push_back({far, false, 2, "a", {}, {}});
+  for (Standing& one : all) {
+    one.epoch = 2;
+    one.roster = {"a", "b", "e", "f"};
+    for (const std::string name : {"a", "b", "e", "f"}) {
+      const bool is_new = one.life == far || name == "f";
+      if (name != (one.life == far ? "f" : std::string(1, "abe"[one.life.value])) && is_new) {
+        stage.checker.on_peer_joined(now, one.life, name);
+      }
+    }
+  }
+  CHECK_FALSE(stage.checker.unsettled(all));
+  stage.checker.on_said(now + 2s, ann, 3, "three");
+  for (const Life life : {ann, bob, eve}) {
+    stage.checker.on_heard(now + 2s, life, {"a", 77, 3, 2, 3, "three", false});
+  }
+  CHECK(stage.checker.unsettled(all));
+}
+
+TEST_CASE("unsettled: what one survivor heard of a dead sender, and another did not") {
+  Stage stage;
+  auto living = stage.standing();
+  living.erase(living.begin());  // ann is dead; nobody heard her
+  for (Standing& one : living) {
+    one.is_supernode = one.life == bob;
+    one.epoch = 2;
+    one.supernode = "b";
+    one.roster = {"b", "e"};
+    stage.checker.on_view(now, one.life, 2, "b");
+    stage.checker.on_peer_left(now, one.life, "a");
+  }
+  CHECK_FALSE(stage.checker.unsettled(living));
+  stage.hear(bob, Stage::message(1, 3));
+  CHECK(stage.checker.unsettled(living));
+  stage.hear(eve, Stage::message(1, 3));
+  CHECK_FALSE(stage.checker.unsettled(living));
+}
