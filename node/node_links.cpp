@@ -338,7 +338,8 @@ void Node::State::on_closed(mrt::Instant now, const mrt::Closed& closed) {
   }
   if (quitting) return stop_if_all_said(now);
   if (search) on_join_link_closed(now, link, closed);
-  if (link.member && was_only) {
+  // While the role is being handed over members go to the next supernode: that is no loss.
+  if (link.member && was_only && migration.is_steady()) {
     const bool superseded = closed.by_peer && closed.code == close_superseded;
     if (superseded) doubt_epoch(now);
     if (closed.by_peer ? superseded : closed.code < mrt::CloseCode::application) {

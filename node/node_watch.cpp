@@ -51,7 +51,7 @@ void Node::State::check_silence(mrt::Instant now) {
         link.suspicion.silence_allowed() * (link.member ? removal_patience : 1);
     const mrt::Instant deadline = link.suspicion.last_heard() + allowed;
     if (deadline <= now) {
-      (link.member ? removals : silent).push_back(link.peer);
+      (link.member && migration.is_steady() ? removals : silent).push_back(link.peer);
     } else {
       next_silence_check = std::min(next_silence_check, deadline);
       if (uplink_id == id) migration.on_heard(now, link.peer);
