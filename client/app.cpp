@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+#include "client/app.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+
+#include "client/invite.h"
+#include "client/text.h"
+
+namespace client {
+
+namespace {
+
+// contract.md, `Q`: "leave cleanly, within two seconds". The node takes one at most
+// (node::quit_time_max); what is then left are a disk and a terminal that may not answer.
+constexpr std::chrono::milliseconds leave_time_max{1350};
+constexpr int flush_milliseconds_max = 100;
+// Many may join at once; the peers are written down once.
+constexpr std::chrono::milliseconds remember_time{1000};
+// Commands whose end is awaited at once; far more than the node has room for.
+constexpr size_t commands_max = 4096;
+
+mrt::uv::Sockets open_sockets(const Options& options, mrt::uv::SocketError& error) {
+  const mrt::uv::SocketConfig config;
+  if (options.bind.empty()) return mrt::uv::open_unspecified(0, config, error);
+  return mrt::uv::open_sockets(options.bind, config, error);
+}
+
+}  // namespace
+
+ExitCode exit_code_of(node::ErrorCode code) {
+  switch (code) {
+    case node::ErrorCode::usage:
+      return ExitCode::usage;
+    case node::ErrorCode::unreachable:
+      return ExitCode::unreachable;
+    case node::ErrorCode::timeout:
+      return ExitCode::unreachable;
+    case node::ErrorCode::refused:
+      return ExitCode::refused;
+    case node::ErrorCode::auth:
+      return ExitCode::not_allowed;
+    // As with any argument that is not clear enough: trying again will not help.
+    case node::ErrorCode::ambiguous:
+      return ExitCode::usage;
+    case node::ErrorCode::not_found:
+      return ExitCode::not_found;
+    case node::ErrorCode::integrity:
+      return ExitCode::integrity;
+    case node::ErrorCode::disk:
+      return ExitCode::failed;
+    case node::ErrorCode::limit:
+      return ExitCode::refused;
+    case node::ErrorCode::network:
+      return ExitCode::refused;
+  }
+  return ExitCode::failed;
+}
+
+App::App(const Options& options, Task& task) : options_(options), task_(task) {
+  uv_loop_init(&loop_);
+  console_ = std::make_unique<Console>(&loop_, [this](int error) { on_output_broken(error); });
+  remember_ = std::make_unique<Deadline>(&loop_);
+  last_moment_ = std::make_unique<Deadline>(&loop_);
+}
+
+App::~App() {
+  session_.reset();
+  remember_.reset();
+  last_moment_.reset();
+  signals_.clear();
+  console_.reset();
+  // What was let go of is closed in the next turn.
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  uv_loop_close(&loop_);
+}
+
+ExitCode App::run() {
+  if (!open_log()) return ExitCode::failed;
+  if (options_.ephemeral) {
+    state_ = std::make_unique<StateDir>();
+  } else {
+    std::string warning;
+    state_ = std::make_unique<StateDir>(options_.state, warning);
+    if (!warning.empty()) view_->note("thuban: warning: " + warning);
+  }
+  if (!open_session()) return exit_code_;
+  watch_signals();
+  warn_early();
+  const mrt::Address address =
+      session_->addresses().empty() ? mrt::Address{} : session_->addresses().front();
+  view_->show(Listening{node().id(), node().nick(), address, options_.network});
+  task_.on_start(*this);
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  console_->flush(flush_milliseconds_max);
+  return exit_code_;
+}
+
+bool App::open_log() {
+  std::string error;
+  log_ = std::make_unique<Log>(
+      options_.log, options_.log_file,
+      [this](std::string_view line) { console_->print_note(line); }, error);
+  view_ = std::make_unique<View>(*console_, *log_, options_, task_.is_talkative());
+  if (error.empty()) return true;
+  fail(node::ErrorCode::disk, error, "");
+  view_->show(Ended{"failed"});
+  console_->flush(flush_milliseconds_max);
+  return false;
+}
+
+bool App::open_session() {
+  std::string why;
+  node::ErrorCode code = node::ErrorCode::disk;
+  std::error_code folder_error;
+  std::filesystem::create_directories(options_.downloads, folder_error);
+  mrt::uv::Sockets sockets;
+  if (!std::filesystem::is_directory(options_.downloads)) {
+    why = fmt::format("no folder for downloads at {}", clean(options_.downloads));
+  } else if (options_.share_folder && !std::filesystem::is_directory(*options_.share_folder)) {
+    why = fmt::format("no folder to share at {}", clean(*options_.share_folder));
+  } else {
+    mrt::uv::SocketError socket_error;
+    sockets = open_sockets(options_, socket_error);
+    why = sockets.empty() ? socket_error.text : "";
+    code = node::ErrorCode::network;
+  }
+  if (!why.empty()) {
+    fail(code, why, "");
+    view_->show(Ended{"failed"});
+    console_->flush(flush_milliseconds_max);
+    exit_code_ = ExitCode::failed;
+    return false;
+  }
+  SessionConfig config;
+  config.node.id = state_->node_id();
+  config.node.nick = options_.nick;
+  config.node.network = options_.network;
+  config.node.host =
+      options_.verb == Verb::host || (options_.verb == Verb::share && !options_.target);
+  config.node.reshare = options_.reshare;
+  // contract.md: "default 0 in --json, 20 on a terminal".
+  const bool people = !options_.json && console_->results_are_terminal() && task_.is_talkative();
+  config.node.history = options_.history.value_or(people ? 20 : 0);
+  config.downloads = options_.downloads;
+  config.impair = options_.impair;
+  session_ = std::make_unique<Session>(
+      &loop_, std::move(sockets), std::move(config),
+      Session::Actions{[this](const node::Event& event) { on_event(event); },
+                       [this](const std::string& path, bool was_there) {
+                         return task_.place(*this, path, was_there);
+                       }});
+  return true;
+}
+
+void App::warn_early() {
+  if (!options_.password_given) return;
+  view_->note(
+      "thuban: WARNING: passwords do nothing in this version yet: NOTHING IS PROTECTED, anyone "
+      "who reaches a node can join, read and send");
+}
+
+node::CommandId App::command(std::string text) {
+  if (commands_.size() >= commands_max) commands_.erase(commands_.begin());
+  const node::CommandId id{++commands_begun_};
+  commands_.emplace(id, std::move(text));
+  return id;
+}
+
+void App::join(node::CommandId id, const Target& target) {
+  if (target.network && *target.network != options_.network) {
+    return on_failed(
+        {id, node::ErrorCode::network,
+         fmt::format("that is network {}, this node is of {}", *target.network, options_.network)});
+  }
+  std::vector<mrt::Address> addresses = target.addresses;
+  if (addresses.empty()) addresses = state_->known(options_.network);
+  if (addresses.empty()) {
+    return on_failed({id, node::ErrorCode::unreachable,
+                      fmt::format("nobody of network {} was ever met from here: give IP:PORT or "
+                                  "an invite",
+                                  options_.network)});
+  }
+  node().join(now(), id, addresses);
+  session_->wake();
+}
+
+Invited App::invite() const {
+  std::vector<mrt::Address> addresses = session_->addresses();
+  // On another host a loopback address leads astray.
+  const auto loopback = [](const mrt::Address& address) { return address.is_loopback(); };
+  const auto local =
+      std::stable_partition(addresses.begin(), addresses.end(), std::not_fn(loopback));
+  if (local != addresses.begin()) addresses.erase(local, addresses.end());
+  const node::NodeId supernode = session_->node().supernode();
+  for (const node::Peer& peer : session_->node().peers()) {
+    const bool usable = peer.address.is_unicast() && std::find(addresses.begin(), addresses.end(),
+                                                               peer.address) == addresses.end();
+    if (!usable || peer.node == session_->node().id()) continue;
+    addresses.insert(peer.node == supernode ? addresses.begin() : addresses.end(), peer.address);
+  }
+  addresses.resize(std::min(addresses.size(), invite_addresses_max));
+  const mrt::Address best = addresses.empty() ? mrt::Address{} : addresses.front();
+  return {write_invite({options_.network, {}, std::move(addresses)}), best};
+}
+
+void App::fail(node::ErrorCode code, const std::string& message, const std::string& command) {
+  view_->show(Failed{code, message, command});
+}
+
+void App::on_event(const node::Event& event) {
+  if (finished_) return;
+  if (const auto* failed = std::get_if<node::CommandFailed>(&event)) return on_failed(*failed);
+  if (std::holds_alternative<node::Stopped>(event)) return finish();
+  if (std::holds_alternative<node::RosterChanged>(event) && !remember_->is_armed()) {
+    remember_->arm(remember_time, [this] { remember_peers(); });
+  }
+  if (const auto* done = std::get_if<node::CommandDone>(&event)) commands_.erase(done->command);
+  if (const auto* joined = std::get_if<node::JoinDone>(&event)) commands_.erase(joined->command);
+  view_->show(event);
+  task_.on_event(*this, event);
+}
+
+void App::on_failed(const node::CommandFailed& failed) {
+  // What is broken off by leaving is no news.
+  if (leaving_) return;
+  view_->end_progress();
+  const auto found = commands_.find(failed.command);
+  fail(failed.code, failed.message, found == commands_.end() ? "" : found->second);
+  if (found != commands_.end()) commands_.erase(found);
+  task_.on_event(*this, failed);
+}
+
+void App::remember_peers() {
+  remember_->disarm();
+  std::vector<mrt::Address> addresses;
+  for (const node::Peer& peer : node().peers()) {
+    if (peer.node == node().id() || !peer.address.is_unicast()) continue;
+    if (addresses.size() < known_addresses_max) addresses.push_back(peer.address);
+  }
+  state_->remember(options_.network, addresses);
+}
+
+void App::on_output_broken(int error) {
+  // Whoever read has seen enough; anything else is a fault.
+  if (error == EPIPE) return leave(exit_code_, "standard output is closed");
+  const std::string why = fmt::format("cannot write standard output: {}", std::strerror(error));
+  console_->print_note("thuban: " + why);
+  leave(ExitCode::failed, why);
+}
+
+void App::watch_signals() {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP, SIGCONT}) {
+    Handle<uv_signal_t> signal(new uv_signal_t);
+    uv_signal_init(&loop_, signal.get());
+    signal->data = this;
+    uv_signal_start(
+        signal.get(),
+        [](uv_signal_t* caught, int caught_number) {
+          static_cast<App*>(caught->data)->on_signal(caught_number);
+        },
+        number);
+    signals_.push_back(std::move(signal));
+  }
+}
+
+void App::on_signal(int number) {
+  switch (number) {
+    case SIGWINCH:
+      return task_.on_resize();
+    case SIGTSTP:
+      task_.on_suspend();
+      console_->flush(flush_milliseconds_max);
+      std::raise(SIGSTOP);
+      return;
+    case SIGCONT:
+      return task_.on_resume();
+    case SIGINT:
+      return on_interrupt("interrupted");
+    default:
+      return on_interrupt("terminated");
+  }
+}
+
+void App::on_interrupt(const std::string& reason) {
+  if (leaving_) end_at_once(ExitCode::interrupted);
+  leave(task_.interrupted(), reason);
+}
+
+void App::leave(ExitCode code, const std::string& reason) {
+  if (leaving_) return;
+  leaving_ = true;
+  exit_code_ = code;
+  reason_ = reason;
+  last_moment_->arm(leave_time_max, [this] { end_at_once(exit_code_); });
+  if (!session_) return;
+  node().quit(now(), reason);
+  session_->wake();
+}
+
+void App::finish() {
+  if (finished_) return;
+  finished_ = true;
+  if (!leaving_) leave(ExitCode::done, "stopped");
+  if (remember_->is_armed()) remember_peers();
+  view_->end_progress();
+  task_.on_end();
+  view_->show(Ended{reason_});
+  signals_.clear();
+  // Output that nobody reads would keep the loop alive.
+  session_->close([this] { uv_stop(&loop_); });
+}
+
+void App::end_at_once(ExitCode code) {
+  if (!finished_) {
+    task_.on_end();
+    view_->show(Ended{reason_});
+  }
+  console_->flush(flush_milliseconds_max);
+  _exit(static_cast<int>(code));
+}
+
+}  // namespace client

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+//
+// One run of the program around one node: the loop, the console, the session, signals, and
+// the way out. What the run is for is its Task's business (tasks.h).
+//
+// 1. From leave() on it ends within two seconds, whatever network, disk or terminal do.
+// 2. `listening` is the first event and `closed` the last.
+// 3. A second interrupt ends the program at once.
+#pragma once
+
+#include <uv.h>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/console.h"
+#include "client/deadline.h"
+#include "client/options.h"
+#include "client/session.h"
+#include "client/state_dir.h"
+#include "client/view.h"
+
+namespace client {
+
+class App;
+
+/// What one command of the command line does with a node.
+class Task {
+ public:
+  virtual ~Task() = default;
+  /// People see what happens as it happens.
+  virtual bool is_talkative() const = 0;
+  virtual void on_start(App& app) = 0;
+  virtual void on_event(App& app, const node::Event& event) = 0;
+  /// A download was placed at `path` (`was_there`: it had been there before). Where it lies in
+  /// the end.
+  virtual std::string place(App&, const std::string& path, bool /*was_there*/) { return path; }
+  virtual void on_resize() {}
+  /// Ctrl-Z, and back again.
+  virtual void on_suspend() {}
+  virtual void on_resume() {}
+  /// What an interrupted run exits with.
+  virtual ExitCode interrupted() const = 0;
+  /// The node is gone: let go of the terminal.
+  virtual void on_end() {}
+};
+
+class App {
+ public:
+  App(const Options& options, Task& task);
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  ExitCode run();
+
+  // For tasks.
+  const Options& options() const { return options_; }
+  uv_loop_t* loop() { return &loop_; }
+  Console& console() { return *console_; }
+  View& view() { return *view_; }
+  node::Node& node() { return session_->node(); }
+  mrt::Instant now() const { return session_->now(); }
+  /// After commands given to the node, unless from within on_event().
+  void wake() { session_->wake(); }
+  /// A command by that name begins: its failure will be told with it.
+  node::CommandId command(std::string text);
+  /// As Node::join(); addresses of a network that is only named come from the state folder.
+  void join(node::CommandId id, const Target& target);
+  void fail(node::ErrorCode code, const std::string& message, const std::string& command);
+  /// This network's invite, with the addresses that are best known.
+  Invited invite() const;
+  /// Ends the run. The first call counts.
+  void leave(ExitCode code, const std::string& reason);
+  bool is_leaving() const { return leaving_; }
+
+ private:
+  bool open_log();
+  bool open_session();
+  void warn_early();
+  void on_event(const node::Event& event);
+  void on_failed(const node::CommandFailed& failed);
+  void remember_peers();
+  void on_output_broken(int error);
+  void watch_signals();
+  void on_signal(int number);
+  void on_interrupt(const std::string& reason);
+  void finish();
+  [[noreturn]] void end_at_once(ExitCode code);
+
+  Options options_;
+  Task& task_;
+  uv_loop_t loop_{};
+  std::unique_ptr<Console> console_;
+  std::unique_ptr<Log> log_;
+  std::unique_ptr<View> view_;
+  std::unique_ptr<StateDir> state_;
+  std::unique_ptr<Session> session_;
+  std::vector<Handle<uv_signal_t>> signals_;
+  std::unique_ptr<Deadline> remember_;  // while the roster has changed and was not written down
+  std::unique_ptr<Deadline> last_moment_;
+  std::map<node::CommandId, std::string> commands_;
+  uint64_t commands_begun_ = 0;
+  ExitCode exit_code_ = ExitCode::done;
+  std::string reason_;
+  bool leaving_ = false;
+  bool finished_ = false;
+};
+
+/// The exit code that an error means for a command of the command line.
+ExitCode exit_code_of(node::ErrorCode code);
+
+}  // namespace client

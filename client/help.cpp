@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#include "client/help.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "client/command.h"
+
+namespace client {
+
+namespace {
+
+struct VerbRow {
+  Verb verb;
+  std::string_view word;
+  std::string_view arguments;
+  std::string_view does;
+  std::string_view more;  // what only its own --help says: sentences, examples
+};
+
+constexpr std::array<VerbRow, 11> verbs = {{
+    {Verb::none, "", "", "opens a node and gives the prompt", ""},
+    {Verb::host, "host", "", "opens a network: prints its invite, gives the prompt",
+     "The node is a supernode from the start; others join with its address or invite.\n"
+     "\n"
+     "  thuban host --bind 0.0.0.0:7700 --nick ann\n"
+     "  thuban host --no-prompt --share /srv/files      a service: ends with SIGTERM\n"},
+    {Verb::join, "join", "TARGET", "joins a network and gives the prompt",
+     "TARGET is IP:PORT, [v6]:PORT, an invite, or the name of a network joined before.\n"
+     "Any member will do: it leads to the supernode. Nobody there within 10 s: exit code 3.\n"
+     "\n"
+     "  thuban join 192.0.2.7:7700 --nick bob\n"
+     "  printf 'T hello\\nQ\\n' | thuban join 192.0.2.7:7700 --json\n"},
+    {Verb::share, "share", "FILE... [--to TARGET]", "offers files until it is interrupted",
+     "Without TARGET it hosts a network of its own and prints the invite.\n"
+     "A file that is not there: exit code 6, and nothing is offered.\n"
+     "\n"
+     "  thuban share film.mkv notes.pdf --to 192.0.2.7:7700\n"},
+    {Verb::get, "get", "NAME|HASH --from TARGET [--out PATH]",
+     "downloads a file, verified, and exits",
+     "A hash may be cut to 8 digits. Prints the path of the file. PATH is the file's new name,\n"
+     "or a folder; nothing is ever overwritten. An interrupted download is taken up again.\n"
+     "Not on offer: exit code 6. Two different files of that name: 2, and their hashes.\n"
+     "\n"
+     "  thuban get film.mkv --from 192.0.2.7:7700 --out /tmp/\n"},
+    {Verb::chat, "chat", "TEXT --to TARGET", "says one thing to everyone and exits",
+     "Exits when the supernode and its first successor hold it.\n"
+     "\n"
+     "  thuban chat 'build 812 is green' --to 192.0.2.7:7700 --nick ci\n"},
+    {Verb::peers, "peers", "TARGET", "prints who is there and exits",
+     "\n  thuban peers 192.0.2.7:7700 --json\n"},
+    {Verb::files, "files", "TARGET", "prints what is on offer and exits",
+     "\n  thuban files 192.0.2.7:7700\n"},
+    {Verb::hash, "hash", "FILE...", "prints each file's hash",
+     "The hash is the root of BitTorrent v2 (BEP 52): up to 16 KiB what sha256sum prints.\n"
+     "\n"
+     "  thuban hash film.mkv\n"},
+    {Verb::demo, "demo", "[--step]", "shows on this host what thuban does, in 15 seconds",
+     "Starts five nodes, chats, shares a file, kills the supernode, shows what happened.\n"
+     "--step waits for a key between the scenes.\n"},
+    {Verb::sim, "sim", "[--nodes N] [--seed S] [--trace]", "runs a star in the simulator",
+     "The same code in a virtual world: the same seed gives the same run.\n"
+     "\n"
+     "  thuban sim --nodes 50 --seed 7\n"},
+}};
+
+constexpr std::string_view common_options =
+    R"(Options, before or after the command:
+  --nick NAME           what others see (default: the login name)
+  --bind IP:PORT        listen there; repeatable (default: a free port on every address)
+  --network NAME        which network (default: "default")
+  --password-file FILE  a password for the network; also THUBAN_PASSWORD or --ask-password
+  --downloads DIR       where received files go (default: the working directory)
+  --share DIR           offer every file in DIR and follow its changes
+  --no-reshare          do not offer on what was downloaded
+  --history N           how many past messages to show on joining
+  --state DIR           identity and known peers (default: $XDG_STATE_HOME/thuban)
+  --ephemeral           keep nothing
+  --no-prompt           do not read standard input; stay until SIGINT or SIGTERM
+  --json                events as lines of JSON on standard output
+  --quiet               only data and errors
+  --no-progress         no progress bars
+  --color WHEN          auto, always or never; NO_COLOR is honoured
+  --log LEVEL           a time-stamped log: error, warn, info, debug
+  --log-file FILE       write it there instead of standard error
+  --impair SPEC         a bad link, for the lab: loss=5%,dup=1%,reorder=2%,corrupt=1%,
+                        delay=30ms,jitter=5ms,rate=10mbit,seed=7
+  --yes                 ask nothing
+  --help, --version     also after a command
+)";
+
+constexpr std::string_view exit_codes =
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable or timed out, 4 not allowed,\n"
+    "5 integrity, 6 no such file, 7 refused or full, 130 interrupted.\n";
+
+}  // namespace
+
+std::string_view version() { return THUBAN_VERSION; }
+
+std::string help_text(Verb verb) {
+  if (verb != Verb::none) {
+    const auto row = std::find_if(verbs.begin(), verbs.end(),
+                                  [&](const VerbRow& candidate) { return candidate.verb == verb; });
+    const bool bare = row->arguments.empty();
+    return fmt::format("thuban {}{}{}: {}.\n\n{}\n{}\n{}", row->word, bare ? "" : " ",
+                       row->arguments, row->does, row->more, common_options, exit_codes);
+  }
+  std::string out =
+      "thuban: chat and files among any hosts, in a star that outlives its centre.\n\n"
+      "Usage: thuban [OPTIONS] [COMMAND [ARGS]]\n\nCommands:\n";
+  for (const VerbRow& row : verbs) {
+    const std::string left =
+        fmt::format("{} {}", row.word.empty() ? "(none)" : row.word, row.arguments);
+    // What is too long for its column has its line to itself.
+    const bool wide = left.size() > 28;
+    out += fmt::format("  {:<28}  {}{}\n", left, wide ? "\n" + std::string(32, ' ') : "", row.does);
+  }
+  return fmt::format(
+      "{}\n{}\n{}\nAt the prompt, ? lists its commands. `thuban COMMAND --help` "
+      "says more about one.\n",
+      out, common_options, exit_codes);
+}
+
+std::string prompt_help() {
+  std::string out;
+  for (const CommandRow& row : command_rows()) {
+    out +=
+        fmt::format("  {:<2} {:<19} {:<9}  {}\n", row.letter, row.words, row.arguments, row.does);
+  }
+  return out;
+}
+
+std::optional<Verb> find_verb(std::string_view word) {
+  for (const VerbRow& row : verbs) {
+    if (row.word == word && !word.empty()) return row.verb;
+  }
+  return std::nullopt;
+}
+
+std::string verb_words() {
+  std::string out;
+  for (const VerbRow& row : verbs) out += std::string(row.word) + ' ';
+  return out;
+}
+
+bool is_later_verb(std::string_view word) {
+  static constexpr std::string_view later[] = {"rendezvous", "doctor", "bench", "lab"};
+  return std::find(std::begin(later), std::end(later), word) != std::end(later);
+}
+
+}  // namespace client

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: MIT
+#include "client/options.h"
+
+#include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+
+#include "client/command.h"
+#include "client/help.h"
+#include "client/invite.h"
+#include "client/text.h"
+
+namespace client {
+
+namespace {
+
+struct Mistake {
+  std::string text;
+};
+
+/// What the command line said, before anything of it is understood.
+struct Raw {
+  std::vector<std::string> bind, rendezvous, stun;
+  std::string nick, network, password_file, downloads, share, state, history, nat, impair, log,
+      log_file, color, to, from, out, nodes, seed, scenario, loss, delay, duration;
+  bool ask_password = false, open = false, no_reshare = false, ephemeral = false, no_prompt = false,
+       qr = false, plain = false, json = false, quiet = false, no_progress = false, yes = false,
+       help = false, version = false, step = false, trace = false, kill = false;
+};
+
+/// CLI11 splits options from words; which words there are is decided below, since a text or a
+/// file may be called like a command.
+void declare(CLI::App& app, Raw& raw) {
+  const auto filled = [](const std::string& text) {
+    return text.empty() ? std::string("needs a value") : std::string();
+  };
+  const auto value = [&](const char* name, std::string& out) {
+    app.add_option(name, out)->check(filled);
+  };
+  const auto list = [&](const char* name, std::vector<std::string>& out) {
+    app.add_option(name, out)->expected(1)->take_all()->allow_extra_args(false);
+  };
+  app.set_help_flag();
+  app.add_flag("-h,--help", raw.help);
+  app.add_flag("-V,--version", raw.version);
+  list("--bind", raw.bind);
+  list("--rendezvous", raw.rendezvous);
+  list("--stun", raw.stun);
+  value("--nick", raw.nick);
+  value("--network", raw.network);
+  value("--password-file", raw.password_file);
+  value("--downloads", raw.downloads);
+  value("--share", raw.share);
+  value("--state", raw.state);
+  value("--history", raw.history);
+  value("--nat", raw.nat);
+  value("--impair", raw.impair);
+  value("--log", raw.log);
+  value("--log-file", raw.log_file);
+  value("--color,--colour", raw.color);
+  value("--to", raw.to);
+  value("--from", raw.from);
+  value("-o,--out", raw.out);
+  value("--nodes", raw.nodes);
+  value("--seed", raw.seed);
+  value("--scenario", raw.scenario);
+  value("--loss", raw.loss);
+  value("--delay", raw.delay);
+  value("--duration", raw.duration);
+  app.add_flag("--ask-password", raw.ask_password);
+  app.add_flag("--open", raw.open);
+  app.add_flag("--no-reshare", raw.no_reshare);
+  app.add_flag("--ephemeral", raw.ephemeral);
+  app.add_flag("--no-prompt", raw.no_prompt);
+  app.add_flag("--qr", raw.qr);
+  app.add_flag("--plain", raw.plain);
+  app.add_flag("--json", raw.json);
+  app.add_flag("-q,--quiet", raw.quiet);
+  app.add_flag("--no-progress", raw.no_progress);
+  app.add_flag("-y,--yes", raw.yes);
+  app.add_flag("--step", raw.step);
+  app.add_flag("--trace", raw.trace);
+  app.add_flag("--kill", raw.kill);
+  app.allow_extras();
+}
+
+/// The words of the command line; "--" ends the options.
+std::vector<std::string> take_words(const CLI::App& app) {
+  std::vector<std::string> words;
+  bool options_ended = false;
+  for (const std::string& word : app.remaining()) {
+    if (!options_ended && word == "--") {
+      options_ended = true;
+    } else if (!options_ended && word.size() > 1 && word[0] == '-') {
+      throw Mistake{fmt::format("there is no option '{}'", clean(word, 40))};
+    } else {
+      words.push_back(word);
+    }
+  }
+  return words;
+}
+
+Target required_target(std::string_view text) {
+  std::string why;
+  const auto target = parse_target(text, why);
+  if (!target) throw Mistake{why};
+  return *target;
+}
+
+uint64_t number_of(std::string_view option, const std::string& text, uint64_t low, uint64_t high) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < low || value > high) {
+    throw Mistake{fmt::format("{} takes a number from {} to {}, not '{}'", option, low, high,
+                              clean(text, 40))};
+  }
+  return value;
+}
+
+template <class T>
+T word_of(std::string_view option, const std::string& text,
+          std::initializer_list<std::pair<std::string_view, T>> words) {
+  std::string known;
+  for (const auto& [word, value] : words) {
+    if (text == word) return value;
+    known += (known.empty() ? "" : ", ") + std::string(word);
+  }
+  throw Mistake{fmt::format("{} takes one of {}, not '{}'", option, known, clean(text, 40))};
+}
+
+/// What stands behind the command, and how often.
+void take_arguments(Options& options, std::vector<std::string> words) {
+  const Verb verb = options.verb;
+  const auto needs = [&](bool enough, std::string_view what) {
+    if (!enough) throw Mistake{fmt::format("{} needs {}", options.verb_text, what)};
+  };
+  size_t used = 0;
+  if (verb == Verb::share || verb == Verb::hash) {
+    needs(!words.empty(), "at least one FILE");
+    used = words.size();
+    options.files = std::move(words);
+  } else if (verb == Verb::join || verb == Verb::peers || verb == Verb::files) {
+    needs(!words.empty(), "a TARGET: IP:PORT, an invite or a network's name");
+    options.target = required_target(words[0]);
+    used = 1;
+  } else if (verb == Verb::get) {
+    needs(!words.empty() && !words[0].empty(), "a NAME or HASH");
+    options.what = words[0];
+    used = 1;
+  } else if (verb == Verb::chat) {
+    needs(!words.empty(), "a TEXT");
+    for (const std::string& word : words) options.what += (options.what.empty() ? "" : " ") + word;
+    needs(!options.what.empty(), "a TEXT");
+    used = words.size();
+  }
+  if (words.size() > used) {
+    throw Mistake{fmt::format("'{}' is one argument too many", clean(words[used], 40))};
+  }
+}
+
+/// --to, --from, --out, --step and so on belong to some commands only.
+void take_own_options(Options& options, const Raw& raw) {
+  const Verb verb = options.verb;
+  const auto only = [&](bool given, std::string_view option, bool fits) {
+    if (given && !fits) {
+      throw Mistake{
+          fmt::format("{} means nothing {}", option,
+                      verb == Verb::none ? "without a command" : "for " + options.verb_text)};
+    }
+  };
+  only(!raw.to.empty(), "--to", verb == Verb::share || verb == Verb::chat);
+  only(!raw.from.empty(), "--from", verb == Verb::get);
+  only(!raw.out.empty(), "--out", verb == Verb::get);
+  only(raw.step, "--step", verb == Verb::demo);
+  const std::pair<std::string_view, bool> of_sim[] = {{"--nodes", !raw.nodes.empty()},
+                                                      {"--seed", !raw.seed.empty()},
+                                                      {"--scenario", !raw.scenario.empty()},
+                                                      {"--loss", !raw.loss.empty()},
+                                                      {"--delay", !raw.delay.empty()},
+                                                      {"--duration", !raw.duration.empty()},
+                                                      {"--trace", raw.trace},
+                                                      {"--kill", raw.kill}};
+  for (const auto& [option, given] : of_sim) only(given, option, verb == Verb::sim);
+
+  if (!raw.to.empty()) options.target = required_target(raw.to);
+  if (!raw.from.empty()) options.target = required_target(raw.from);
+  if (verb == Verb::chat && raw.to.empty()) throw Mistake{"chat needs --to TARGET"};
+  if (verb == Verb::get && raw.from.empty()) throw Mistake{"get needs --from TARGET"};
+  if (!raw.out.empty()) options.out = raw.out;
+  options.step = raw.step;
+}
+
+void take_sim(SimOptions& sim, const Raw& raw, bool json) {
+  if (!raw.nodes.empty()) sim.nodes = number_of("--nodes", raw.nodes, 1, 10'000);
+  if (!raw.seed.empty()) sim.seed = number_of("--seed", raw.seed, 0, UINT64_MAX);
+  if (!raw.scenario.empty()) sim.scenario = raw.scenario;
+  // Loss and delay are written as for --impair.
+  std::string link;
+  if (!raw.loss.empty()) link += "loss=" + raw.loss + ',';
+  if (!raw.delay.empty()) link += "delay=" + raw.delay + ',';
+  if (!raw.duration.empty()) link += "jitter=" + raw.duration;
+  if (!link.empty()) {
+    std::string why;
+    const auto spec = parse_impair(link, why);
+    if (!spec) throw Mistake{"--loss takes 5% or 0.05, --delay and --duration take 30ms or 2s"};
+    const auto to_whole_ms = [](mrt::Duration d) {
+      return std::chrono::duration_cast<std::chrono::milliseconds>(d);
+    };
+    if (!raw.loss.empty()) sim.loss = spec->loss;
+    if (!raw.delay.empty()) sim.delay = to_whole_ms(spec->delay);
+    if (!raw.duration.empty()) sim.duration = to_whole_ms(spec->jitter);
+  }
+  sim.kill = raw.kill;
+  sim.trace = raw.trace;
+  sim.json = json;
+}
+
+void take_network(Options& options, const Raw& raw) {
+  std::string why;
+  for (const std::string& text : raw.bind) {
+    const auto address = parse_local(text, why);
+    if (!address) throw Mistake{"--bind: " + why};
+    options.bind.push_back(*address);
+  }
+  if (!raw.network.empty()) {
+    if (!is_network_name(raw.network)) {
+      throw Mistake{fmt::format("--network takes 1 to {} bytes without spaces", network_name_max)};
+    }
+    options.network = raw.network;
+    options.network_given = true;
+  }
+  if (!options.target || !options.target->network) return;
+  const std::string& meant = *options.target->network;
+  if (options.network_given && options.network != meant) {
+    throw Mistake{fmt::format("--network {} contradicts the target, which is of {}",
+                              options.network, clean(meant))};
+  }
+  options.network = meant;
+}
+
+/// A login name is somebody else's choice: what a nick must not have is left out.
+std::string nick_from(std::string_view login) {
+  std::string out;
+  size_t count = 0;
+  while (!login.empty() && count < 32) {
+    const char32_t character = take_character(login);
+    if (character == U' ' || character == 0xfffd || is_unsafe(character)) continue;
+    append_utf8(out, character);
+    ++count;
+  }
+  return out.empty() ? "somebody" : out;
+}
+
+std::string variable(const Environment& environment, const std::string& name) {
+  const auto found = environment.find(name);
+  return found == environment.end() ? "" : found->second;
+}
+
+void take_identity(Options& options, const Raw& raw, const Environment& environment) {
+  if (!raw.nick.empty() && !is_nick(raw.nick)) {
+    throw Mistake{"--nick takes 1 to 32 characters, none of them a space or control character"};
+  }
+  options.nick = raw.nick.empty() ? nick_from(variable(environment, "LOGNAME")) : raw.nick;
+  options.ephemeral = raw.ephemeral;
+  const std::string xdg = variable(environment, "XDG_STATE_HOME");
+  const std::string home = variable(environment, "HOME");
+  // "All paths set in these environment variables must be absolute. If an implementation
+  // encounters a relative path [...] it should consider the path invalid and ignore it."
+  // (XDG Base Directory Specification)
+  if (!raw.state.empty()) {
+    options.state = raw.state;
+  } else if (xdg.starts_with('/')) {
+    options.state = xdg + "/thuban";
+  } else if (home.starts_with('/')) {
+    options.state = home + "/.local/state/thuban";
+  }
+  if (!raw.password_file.empty() && access(raw.password_file.c_str(), R_OK) != 0) {
+    throw Mistake{fmt::format("--password-file: cannot read '{}'", clean(raw.password_file, 80))};
+  }
+  options.password_given = !raw.password_file.empty() || raw.ask_password ||
+                           !variable(environment, "THUBAN_PASSWORD").empty();
+}
+
+void take_looks(Options& options, const Raw& raw, const Environment& environment) {
+  options.json = raw.json;
+  options.quiet = raw.quiet;
+  options.progress = !raw.no_progress && !raw.quiet;
+  options.prompt = !raw.no_prompt;
+  // no-color.org: "when present and not an empty string (regardless of its value)".
+  if (!variable(environment, "NO_COLOR").empty()) options.colour = When::never;
+  if (!raw.color.empty()) {
+    options.colour = word_of<When>(
+        "--color", raw.color,
+        {{"auto", When::automatic}, {"always", When::always}, {"never", When::never}});
+  }
+  if (!raw.log.empty()) {
+    options.log = word_of<LogLevel>("--log", raw.log,
+                                    {{"error", LogLevel::error},
+                                     {"warn", LogLevel::warn},
+                                     {"info", LogLevel::info},
+                                     {"debug", LogLevel::debug}});
+  }
+  if (!raw.log_file.empty()) {
+    options.log_file = raw.log_file;
+    if (raw.log.empty()) options.log = LogLevel::info;
+  }
+}
+
+void take_rest(Options& options, const Raw& raw, const Environment& environment) {
+  if (!raw.downloads.empty()) options.downloads = raw.downloads;
+  if (!raw.share.empty()) options.share_folder = raw.share;
+  options.reshare = !raw.no_reshare;
+  if (!raw.history.empty()) {
+    // What a supernode keeps at most (10,000 messages); more cannot be had.
+    options.history = number_of("--history", raw.history, 0, 10'000);
+  }
+  if (!raw.impair.empty()) {
+    std::string why;
+    options.impair = parse_impair(raw.impair, why);
+    if (!options.impair) throw Mistake{"--impair: " + why};
+  }
+  const std::string nat = raw.nat.empty() ? variable(environment, "THUBAN_NAT") : raw.nat;
+  if (!nat.empty()) word_of<int>("--nat", nat, {{"auto", 0}, {"none", 1}});
+}
+
+Options understand(const Raw& raw, std::vector<std::string> words, const Environment& environment) {
+  Options options;
+  if (!words.empty()) {
+    options.verb_text = words.front();
+    const auto verb = find_verb(options.verb_text);
+    if (!verb && is_later_verb(options.verb_text)) {
+      throw Mistake{fmt::format("'{}' is not in this version yet", options.verb_text)};
+    }
+    if (!verb) {
+      const std::string near = nearest_word(options.verb_text, verb_words());
+      throw Mistake{fmt::format("there is no command '{}'{}", clean(options.verb_text, 40),
+                                near.empty() ? "" : fmt::format(". Did you mean '{}'?", near))};
+    }
+    options.verb = *verb;
+    words.erase(words.begin());
+  }
+  if (raw.help) throw Leave{ExitCode::done, help_text(options.verb)};
+  take_arguments(options, std::move(words));
+  take_own_options(options, raw);
+  take_network(options, raw);
+  take_identity(options, raw, environment);
+  take_looks(options, raw, environment);
+  take_rest(options, raw, environment);
+  take_sim(options.sim, raw, options.json);
+  return options;
+}
+
+}  // namespace
+
+bool is_nick(std::string_view nick) {
+  size_t count = 0;
+  while (!nick.empty()) {
+    const char32_t character = take_character(nick);
+    if (character == U' ' || character == 0xfffd || is_unsafe(character)) return false;
+    ++count;
+  }
+  return count >= 1 && count <= 32;
+}
+
+Environment environment_of_process() {
+  Environment out;
+  for (const char* name :
+       {"HOME", "XDG_STATE_HOME", "NO_COLOR", "LOGNAME", "THUBAN_PASSWORD", "THUBAN_NAT"}) {
+    if (const char* value = std::getenv(name)) out[name] = value;
+  }
+  if (out["LOGNAME"].empty()) {
+    if (const passwd* user = getpwuid(getuid())) out["LOGNAME"] = user->pw_name;
+  }
+  return out;
+}
+
+std::variant<Options, Leave> parse_options(const std::vector<std::string>& arguments,
+                                           const Environment& environment) {
+  CLI::App app;
+  Raw raw;
+  declare(app, raw);
+  std::string mistake;
+  try {
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    if (raw.version) return Leave{ExitCode::done, fmt::format("thuban {}\n", version())};
+    return understand(raw, take_words(app), environment);
+  } catch (const Leave& leave) {
+    return leave;
+  } catch (const Mistake& error) {
+    mistake = error.text;
+  } catch (const CLI::ParseError& error) {
+    mistake = clean(error.what(), 200);
+  }
+  return Leave{ExitCode::usage, fmt::format("thuban: {} (thuban --help says more)\n", mistake)};
+}
+
+}  // namespace client

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+//
+// The command line as a value. Pure: it opens no file and reads no terminal; what it needs of
+// the environment is given to it.
+//
+// 1. Options may stand before or after the command.
+// 2. Each mistake is one line and exit code 2; nothing has been done by then.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "client/impair.h"
+#include "client/sim_command.h"
+#include "client/target.h"
+
+namespace client {
+
+/// contract.md, "Exit codes".
+enum class ExitCode : int {
+  done = 0,
+  failed = 1,
+  usage = 2,
+  unreachable = 3,
+  not_allowed = 4,
+  integrity = 5,
+  not_found = 6,
+  refused = 7,
+  interrupted = 130,
+};
+
+enum class Verb : uint8_t { none, host, join, share, get, chat, peers, files, hash, demo, sim };
+enum class When : uint8_t { automatic, always, never };
+enum class LogLevel : uint8_t { off, error, warn, info, debug };
+
+struct Options {
+  Verb verb = Verb::none;
+  std::string verb_text;           // as it was typed
+  std::vector<std::string> files;  // share, hash
+  std::string what;                // get: name or hash; chat: text
+  std::optional<Target> target;    // join, peers, files; --to, --from
+  std::optional<std::string> out;  // get
+
+  std::string nick;
+  std::vector<mrt::Address> bind;  // empty: 0.0.0.0 and [::]
+  std::string network = "default";
+  bool network_given = false;  // else the network of the target is taken
+  bool password_given = false;
+  std::string downloads = ".";
+  std::optional<std::string> share_folder;
+  bool reshare = true;
+  std::string state;  // empty: there is no home to keep it in
+  bool ephemeral = false;
+  std::optional<size_t> history;
+  bool prompt = true;
+  std::optional<ImpairSpec> impair;
+  bool json = false;
+  LogLevel log = LogLevel::off;
+  std::optional<std::string> log_file;
+  When colour = When::automatic;
+  bool quiet = false;
+  bool progress = true;
+
+  bool step = false;  // demo
+  SimOptions sim;
+};
+
+/// The program ends without doing anything: --help and --version (code done, text for standard
+/// output) or a mistake (code usage, one line for standard error).
+struct Leave {
+  ExitCode code;
+  std::string text;
+};
+
+using Environment = std::map<std::string, std::string>;
+/// The variables that parse_options() looks at; LOGNAME from the user database where unset.
+Environment environment_of_process();
+
+std::variant<Options, Leave> parse_options(const std::vector<std::string>& arguments,
+                                           const Environment& environment);
+
+/// 1 to 32 characters, none of them a space or unsafe (text.h).
+bool is_nick(std::string_view nick);
+
+}  // namespace client

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include "client/run.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sodium.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+
+#include "client/app.h"
+#include "client/demo.h"
+#include "client/hash_command.h"
+#include "client/json.h"
+#include "client/options.h"
+#include "client/prompt_task.h"
+#include "client/sim_command.h"
+#include "client/tasks.h"
+#include "client/text.h"
+#include "mrt/uv/clock.h"
+
+namespace client {
+
+namespace {
+
+/// A standard stream that was closed by whoever started us must not become a socket of ours.
+void open_standard_streams() {
+  while (true) {
+    const int fd = open("/dev/null", O_RDWR);
+    if (fd > STDERR_FILENO) close(fd);
+    if (fd < 0 || fd > STDERR_FILENO) return;
+  }
+}
+
+/// A mistake that shows before there is a node.
+int fail_early(const Options& options, node::ErrorCode code, const std::string& message) {
+  if (options.json) {
+    const int64_t now = mrt::uv::wall_clock_ms();
+    std::fputs(to_json(Failed{code, message, options.verb_text}, now).c_str(), stdout);
+    std::fputs(to_json(Ended{"failed"}, now).c_str(), stdout);
+  } else {
+    std::fputs(fmt::format("thuban: {}\n", message).c_str(), stderr);
+  }
+  return static_cast<int>(exit_code_of(code));
+}
+
+DemoOptions demo_options(const Options& options) {
+  const bool terminal = isatty(STDOUT_FILENO) != 0;
+  const bool colour = options.colour == When::automatic ? terminal : options.colour == When::always;
+  return {.step = options.step,
+          .json = options.json,
+          .colour = colour,
+          .unicode = true,
+          .animated = terminal && options.progress};
+}
+
+int run_get(Options options) {
+  std::string why;
+  const auto task = GetTask::create(options, why);
+  if (!task) return fail_early(options, node::ErrorCode::disk, why);
+  return static_cast<int>(App(options, *task).run());
+}
+
+int run_prompt(const Options& options) {
+  for (const std::string& path : options.files) {
+    struct stat info {};
+    if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) ||
+        access(path.c_str(), R_OK) != 0) {
+      return fail_early(options, node::ErrorCode::not_found,
+                        fmt::format("no file that could be read at {}", clean(path)));
+    }
+  }
+  PromptTask task(options);
+  return static_cast<int>(App(options, task).run());
+}
+
+template <class T>
+int run_one_shot(const Options& options) {
+  T task;
+  return static_cast<int>(App(options, task).run());
+}
+
+int run_verb(const Options& options) {
+  switch (options.verb) {
+    case Verb::hash:
+      return static_cast<int>(run_hash(options));
+    case Verb::demo:
+      return run_demo(demo_options(options));
+    case Verb::sim:
+      return run_sim(options.sim);
+    case Verb::get:
+      return run_get(options);
+    case Verb::chat:
+      return run_one_shot<ChatTask>(options);
+    case Verb::peers:
+    case Verb::files:
+      return run_one_shot<ListTask>(options);
+    default:
+      return run_prompt(options);
+  }
+}
+
+}  // namespace
+
+int run(const std::vector<std::string>& arguments) {
+  open_standard_streams();
+  if (sodium_init() < 0) {
+    std::fputs("thuban: libsodium cannot be initialised\n", stderr);
+    return static_cast<int>(ExitCode::failed);
+  }
+  // A reader that has gone is an error of write(), not the end of the process.
+  std::signal(SIGPIPE, SIG_IGN);
+  use_utf8_locale();
+  const auto parsed = parse_options(arguments, environment_of_process());
+  if (const auto* leave = std::get_if<Leave>(&parsed)) {
+    std::fputs(leave->text.c_str(), leave->code == ExitCode::done ? stdout : stderr);
+    return static_cast<int>(leave->code);
+  }
+  return run_verb(std::get<Options>(parsed));
+}
+
+}  // namespace client

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#include "client/session.h"
+
+#include <algorithm>
+
+#include "mrt/uv/clock.h"
+#include "mrt/uv/entropy.h"
+#include "mrt/uv/interfaces.h"
+
+namespace client {
+
+std::vector<mrt::Address> reachable_addresses(const std::vector<mrt::Address>& bound) {
+  const auto interfaces = mrt::uv::local_addresses();
+  std::vector<mrt::Address> out;
+  const auto add = [&](mrt::Address address, uint16_t port) {
+    address.port = port;
+    if (std::find(out.begin(), out.end(), address) == out.end()) out.push_back(address);
+  };
+  // People type and read IPv4 more easily, so it comes first among equals.
+  for (const bool loopback : {false, true}) {
+    for (const bool v4 : {true, false}) {
+      for (const mrt::Address& socket : bound) {
+        if (socket.is_v4() != v4) continue;
+        if (!socket.is_unspecified() && socket.is_loopback() == loopback) add(socket, socket.port);
+        if (!socket.is_unspecified()) continue;
+        for (const auto& local : interfaces) {
+          if (local.loopback == loopback && local.address.is_v4() == v4) {
+            add(local.address, socket.port);
+          }
+        }
+      }
+    }
+  }
+  return out;
+}
+
+static std::vector<mrt::Address> bound_addresses(const mrt::uv::Sockets& sockets) {
+  std::vector<mrt::Address> out;
+  for (const auto& socket : sockets) out.push_back(socket->local());
+  return out;
+}
+
+static size_t smallest_buffer(const mrt::uv::Sockets& sockets, size_t otherwise) {
+  size_t smallest = SIZE_MAX;
+  for (const auto& socket : sockets) {
+    smallest = std::min(smallest, socket->receive_buffer_bytes());
+  }
+  return sockets.empty() ? otherwise : smallest;
+}
+
+Session::Session(uv_loop_t* loop, mrt::uv::Sockets sockets, SessionConfig config, Actions actions)
+    : actions_(std::move(actions)), disk_(loop, config.downloads, [this](node::FileResult result) {
+        on_file_result(std::move(result));
+      }) {
+  config.node.sockets = bound_addresses(sockets);
+  addresses_ = reachable_addresses(config.node.sockets);
+  config.node.addresses = addresses_;
+  auto& buffer_bytes = config.node.endpoint.socket_buffer_bytes;
+  buffer_bytes = smallest_buffer(sockets, buffer_bytes);
+  node_ =
+      std::make_unique<node::Node>(mrt::uv::monotonic_now(), config.node, mrt::uv::entropy_seed());
+  if (config.impair) {
+    impaired_ = std::make_unique<Impaired<node::Node>>(*node_, *config.impair);
+    impaired_driver_ = std::make_unique<ImpairedDriver>(*loop, *impaired_, *this);
+    driver_ = impaired_driver_.get();
+  } else {
+    plain_driver_ = std::make_unique<PlainDriver>(*loop, *node_, *this);
+    driver_ = plain_driver_.get();
+  }
+  driver_->add(std::move(sockets));
+  driver_->wake();
+}
+
+Session::~Session() = default;
+
+void Session::on_event(mrt::Instant, node::Event& event) {
+  if (auto* request = std::get_if<node::FileRequest>(&event)) {
+    disk_.request(std::move(*request));
+  } else {
+    actions_.on_event(event);
+  }
+}
+
+void Session::on_file_result(node::FileResult result) {
+  if (auto* placed = std::get_if<node::TargetPlaced>(&result)) {
+    placed->path = actions_.place(placed->path, placed->was_there);
+  }
+  node_->on_file_result(driver_->now(), result);
+  driver_->wake();
+}
+
+void Session::close(std::function<void()> done) {
+  closed_ = std::move(done);
+  driver_->close([this] { on_part_closed(); });
+  disk_.close([this] { on_part_closed(); });
+}
+
+void Session::on_part_closed() {
+  if (--parts_open_ == 0) closed_();
+}
+
+}  // namespace client

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+//
+// The folder in which a node keeps its identity and the peers it knew: one folder for each
+// process, so that several clients on one host are several nodes.
+//
+// 1. The folder is locked while this object lives. A second process takes DIR/2, then DIR/3.
+// 2. Folders are 0700, files 0600; files are replaced as a whole or not at all.
+// 3. What cannot be read or written is told once and done without: the node is then ephemeral.
+//    An identity that is there and cannot be understood is never overwritten.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mrt/base/address.h"
+#include "mrt/base/random.h"
+#include "node/ids.h"
+
+namespace client {
+
+/// Addresses at which members of a network were seen, the latest first.
+using KnownPeers = std::map<std::string, std::vector<mrt::Address>>;
+
+/// Of these at most, so that the file stays small and a join by name ends in time.
+inline constexpr size_t known_networks_max = 64;
+inline constexpr size_t known_addresses_max = 16;
+
+class StateDir {
+ public:
+  /// Keeps nothing: `--ephemeral`.
+  StateDir();
+  /// `path` empty: there is no place. `warning`: why nothing will be kept; empty where all is well.
+  StateDir(const std::string& path, std::string& warning);
+  ~StateDir();
+  StateDir(const StateDir&) = delete;
+  StateDir& operator=(const StateDir&) = delete;
+
+  /// The node's name for as long as its identity lasts.
+  const node::NodeId& node_id() const { return node_id_; }
+  bool keeps() const { return lock_ >= 0; }
+
+  const std::vector<mrt::Address>& known(const std::string& network) const;
+  /// Adds to what is known of a network and writes it down.
+  void remember(const std::string& network, const std::vector<mrt::Address>& addresses);
+
+ private:
+  bool lock_folder(const std::string& path, std::string& warning);
+  bool load_identity(std::string& warning);
+  void be_somebody(const mrt::Random::Seed& seed);
+
+  std::string path_;  // of the folder that was locked
+  int lock_ = -1;
+  node::NodeId node_id_;
+  KnownPeers known_;
+};
+
+/// "NETWORK ADDRESS" lines; what is not one is skipped.
+KnownPeers parse_known_peers(std::string_view text);
+std::string write_known_peers(const KnownPeers& known);
+
+/// The whole of a file of at most `bytes_max` bytes; nothing where it cannot be read.
+std::optional<std::string> read_small_file(const std::string& path, size_t bytes_max);
+/// Written beside it and renamed, 0600. False, and errno, where that fails. `durable`: when it
+/// returns the disk has it, which may take a while.
+bool replace_file(const std::string& path, std::string_view content, bool durable);
+
+}  // namespace client
