@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "mrt/endpoint.h"
+#include "node/roster.h"
