@@ -17,7 +17,7 @@ namespace client {
 
 namespace {
 
-// contract.md, `Q`: "leave cleanly, within two seconds". The node takes one at most
+// docs/CLI.md, `Q`: "leave cleanly, within two seconds". The node takes one at most
 // (node::quit_time_max); what is then left are a disk and a terminal that may not answer.
 constexpr std::chrono::milliseconds leave_time_max{1350};
 constexpr int flush_milliseconds_max = 100;
@@ -145,7 +145,7 @@ bool App::open_session() {
   config.node.host =
       options_.verb == Verb::host || (options_.verb == Verb::share && !options_.target);
   config.node.reshare = options_.reshare;
-  // contract.md: "default 0 in --json, 20 on a terminal".
+  // docs/CLI.md: "default 0 in --json, 20 on a terminal".
   const bool people = !options_.json && console_->results_are_terminal() && task_.is_talkative();
   config.node.history = options_.history.value_or(people ? 20 : 0);
   config.downloads = options_.downloads;

@@ -2,7 +2,7 @@
 //
 // `thuban demo`: five nodes as processes of this very program on 127.0.0.1, driven through
 // their standard streams as any script would, and narrated for somebody who has never seen
-// a star. It knows the command line (contract.md) and nothing of what is behind it.
+// a star. It knows the command line (docs/CLI.md) and nothing of what is behind it.
 //
 // 1. Every figure that it prints is computed from the nodes' events.
 // 2. Whatever happens, Ctrl-C and SIGKILL included, no process and no file stays behind.

@@ -15,7 +15,7 @@ const std::vector<std::string> nicks = {"anna", "ben", "carla", "dan", "eva"};
 
 // Far beyond what any step takes on a busy machine; a node that is stuck is told all the same.
 constexpr uint64_t step_ms_max = 10'000;
-// contract.md: `Q` leaves within two seconds.
+// docs/CLI.md: `Q` leaves within two seconds.
 constexpr uint64_t quit_ms_max = 2'500;
 constexpr uint64_t kill_ms_max = 5'000;
 // To let a reader look at a star or a table before the next scene scrolls it away.

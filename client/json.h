@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Events as lines of JSON (contract.md, "Events"). Pure.
+// Events as lines of JSON (docs/CLI.md, "Events"). Pure.
 //
 // 1. A line is one object, valid UTF-8 whatever a peer sent, and ends with '\n'.
 // 2. Control, escape and bidirectional characters are escaped: read by a program the text is

@@ -20,7 +20,7 @@
 
 namespace client {
 
-/// contract.md, "Exit codes".
+/// docs/CLI.md, "Exit codes".
 enum class ExitCode : int {
   done = 0,
   failed = 1,

@@ -20,7 +20,7 @@ constexpr mrt::Duration rest = std::chrono::seconds(1);
 constexpr mrt::Duration pause = std::chrono::milliseconds(100);
 /// What a holder owes for so long another one, who has nothing to do, is asked for as well.
 constexpr mrt::Duration relief_age = std::chrono::seconds(2);
-/// contract.md: progress comes at most ten times a second.
+/// docs/CLI.md: progress comes at most ten times a second.
 constexpr mrt::Duration progress_interval = std::chrono::milliseconds(100);
 /// A chunk that came faster than this lets the window grow, one slower than that lets it
 /// shrink: in between the line is full and the queues are short.

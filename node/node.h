@@ -38,7 +38,7 @@ struct NodeConfig {
   mrt::EndpointConfig endpoint;
 };
 
-/// contract.md, "The prompt": Q ends within two seconds; this leaves the client one for itself.
+/// docs/CLI.md, "The prompt": Q ends within two seconds; this leaves the client one for itself.
 inline constexpr mrt::Duration quit_time_max = std::chrono::seconds(1);
 class Node {
  public:
@@ -61,7 +61,7 @@ class Node {
   /// supernode); the own star, if there is one, comes along. JoinDone or CommandFailed
   /// (unreachable after join_time_max, refused, network) follows.
   void join(mrt::Instant now, CommandId command, const std::vector<mrt::Address>& targets);
-  /// The seeds' `A`: a few tiny packets that open this side's NAT for that address.
+  /// `A`: a few tiny packets that open this side's NAT for that address.
   void allow(mrt::Instant now, CommandId command, const mrt::Address& address);
   /// To everyone. The number of the message (OwnStable tells when it is safe); 0 where it failed.
   uint64_t chat(mrt::Instant now, CommandId command, std::string_view text);

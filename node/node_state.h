@@ -62,7 +62,7 @@ inline constexpr int removal_patience = 3;
 /// Later than this behind a deadline, and the process was frozen or starved: longer than a
 /// scheduler's slice under load, shorter than the shortest suspicion.
 inline constexpr mrt::Duration stall_min = std::chrono::milliseconds(150);
-/// contract.md: a `C` or `join` that finds nobody gives up after 10 s.
+/// docs/CLI.md: a `C` or `join` that finds nobody gives up after 10 s.
 inline constexpr mrt::Duration join_time_max = std::chrono::seconds(10);
 /// How long a supernode whose epoch is in doubt looks for those who went: several times the
 /// round trips of a meeting and a join.

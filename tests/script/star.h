@@ -3,7 +3,7 @@
 // Nodes of one star as real programs on 127.0.0.1, driven by commands and watched by events
 // (`--json`). Each has folders of its own, so tests may run side by side.
 //
-// 1. At its end each node's whole output is held against contract.md: every line an event, the
+// 1. At its end each node's whole output is held against docs/CLI.md: every line an event, the
 //    first `listening`, the last `closed`, places that only rise, no message twice.
 #pragma once
 
