@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// One line of the prompt as a value: the seeds' letters and plain words, any case. The last
+// One line of the prompt as a value: letters and words, any case. The last
 // argument is the rest of the line; quotes around it are removed. Pure: it runs nothing.
 //
 // 1. Every line is a Command or one line that says what is wrong with it.

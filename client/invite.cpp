@@ -71,6 +71,7 @@ std::optional<Invite> parse_invite(std::string_view text, std::string& why) {
   why = "this invite is damaged: copy the whole of it again";
   if (!text.starts_with(invite_prefix) || text.size() > invite_text_max) return std::nullopt;
   text.remove_prefix(invite_prefix.size());
+  if (text.empty()) return std::nullopt;
   mrt::Bytes bytes(text.size());
   size_t size = 0;
   if (sodium_base642bin(bytes.data(), bytes.size(), text.data(), text.size(), nullptr, &size,
