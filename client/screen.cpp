@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "client/table.h"
 #include "client/text.h"
 
@@ -111,8 +113,9 @@ struct Screen::Words {
   Shown operator()(const Ended&) const { return std::nullopt; }
 
   Shown operator()(const node::RoleChanged& e) const {
-    // At the start that is no news.
-    if (e.role == node::Role::alone && e.epoch == node::Epoch{}) return std::nullopt;
+    // One who was alone before is not told again.
+    const node::Role before = std::exchange(screen.role_, e.role);
+    if (e.role == node::Role::alone && before == e.role) return std::nullopt;
     if (e.role == node::Role::alone) return note(dim, "alone: nobody else is here");
     if (e.role == node::Role::supernode) return note(bold, "you are the supernode");
     return note(dim, fmt::format("member of the star of {}", screen.name_of(e.supernode)));

@@ -39,6 +39,7 @@ class Screen {
 
   bool colour_;
   node::NodeId own_;
+  node::Role role_ = node::Role::alone;
   std::map<node::NodeId, std::string> nicks_;
 };
 

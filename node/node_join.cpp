@@ -105,6 +105,7 @@ void Node::State::end_join(mrt::Instant now, std::optional<ErrorCode> failed, st
   }
   if (failed && done.lead_star)
     send_to(now, done.asked_by, MergeFailed{done.asked_number, message});
+  if (failed && is_supernode()) send_pending(now);  // what waited for the star is said here
   if (failed && !is_supernode() && !uplink_id && !quitting) found_alone(now);
 }
 
@@ -146,6 +147,14 @@ void Node::State::on_redirect(mrt::Instant now, Link& link, const Redirect& mess
 }
 
 void Node::State::on_refuse(mrt::Instant now, Link& link, const Refuse& message) {
+  if (from_uplink(link) && message.code == RefuseCode::banned) {
+    // Shut out: this node goes on alone, and looks for nobody of that star.
+    fail({}, ErrorCode::refused, message.reason);
+    uplink_id.reset();
+    found_alone(now);
+    lost.clear();
+    return;
+  }
   if (!search || link.asks != Purpose::join) return;
   if (message.code == RefuseCode::busy) {
     search->retries[link.id] = now + join_retry;
@@ -290,7 +299,7 @@ void Node::State::meet_lost(mrt::Instant now) {
 /// Of two stars the one with the higher (epoch, supernode) wins: the other joins it.
 void Node::State::consider_other_star(mrt::Instant now, Epoch other_epoch, const NodeId& other,
                                       const std::vector<mrt::Address>& addresses) {
-  if (!is_supernode() || search || quitting || other == self) return;
+  if (!is_supernode() || search || quitting || other == self || banned.contains(other)) return;
   if (std::pair(other_epoch, other) < std::pair(epoch, self)) return;
   JoinSearch wanted;
   wanted.targets = usable(addresses, true);

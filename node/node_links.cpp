@@ -276,6 +276,10 @@ void Node::State::on_hello(mrt::Instant now, Link& link, const Hello& hello) {
   if (hello.purpose != Purpose::answer && !link.outgoing && first) {
     say_hello(now, link, Purpose::answer);
   }
+  if (banned.contains(hello.node)) {
+    send(now, link, Refuse{RefuseCode::banned, "the supernode refuses this node"});
+    return drop_link(now, link.id, close_removed, "refused by the supernode");
+  }
   migration.note_epoch(std::min(hello.epoch, Epoch{epoch.value + epoch_leap_max}));
   switch (hello.purpose) {
     case Purpose::join:

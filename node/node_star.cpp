@@ -32,9 +32,6 @@ void Node::State::on_join_request(mrt::Instant now, Link& link) {
     return send(now, link,
                 Refuse{RefuseCode::network, "this is the network '" + config.network + "'"});
   }
-  if (banned.contains(hello.node)) {
-    return send(now, link, Refuse{RefuseCode::banned, "the supernode refuses this node"});
-  }
   link.told_busy = false;
   if (quitting || !migration.is_steady() || !synced) {
     link.told_busy = true;

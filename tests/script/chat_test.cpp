@@ -372,9 +372,16 @@ TEST_CASE("the supernode's ban keeps a node out, a member may not ban") {
   for (Node* node : {&anna, &carla}) {
     CHECK(node->await_event("left", with("nick", "ben")).value("reason", "") == "refused");
   }
+  ben.await_event("role", with("role", "alone"));
+  const size_t mark = ben.mark();
+  ben.say("C " + anna.addr());
+  CHECK(ben.await_event("error", any, mark).value("code", "") == "refused");
   ben.say("Q");
   ben.await_end();
   star.settle();
+  // Nobody went with the one that was shut out.
+  CHECK(anna.supernode() == anna.id());
+  CHECK(carla.supernode() == anna.id());
 }
 
 TEST_CASE("twenty join at once and chat") {

@@ -66,6 +66,17 @@ TEST_CASE("nodes are called by their nicks, also after they left") {
   CHECK(screen.name_of(id_of(2)) == "bob");
 }
 
+TEST_CASE("being alone is told to one who was not, and once") {
+  Screen screen(false);
+  const auto tells = [&](node::Role role) {
+    return screen.show(node::Event(node::RoleChanged{role, {}, {}})).has_value();
+  };
+  CHECK_FALSE(tells(node::Role::alone));
+  CHECK(tells(node::Role::member));
+  CHECK(tells(node::Role::alone));
+  CHECK_FALSE(tells(node::Role::alone));
+}
+
 TEST_CASE("colour is used only where it is wanted") {
   const node::Event joined = node::PeerJoined{id_of(2), "bob"};
   CHECK(Screen(false).show(joined)->text == "+ bob joined");
