@@ -113,7 +113,6 @@ void Node::State::on_redirect(mrt::Instant now, Link& link, const Redirect& mess
   if (link.asks == Purpose::meet) {
     auto addresses = usable(message.addresses, link.path.remote.is_loopback());
     if (message.supernode == link.peer) addresses.insert(addresses.begin(), link.path.remote);
-    lost.erase(link.peer);
     const mrt::ConnectionId id = link.id;
     const bool ours_is_higher =
         std::pair(message.epoch, message.supernode) < std::pair(epoch, self);
@@ -201,6 +200,7 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   if (!message.resumed) order.history_begins();
   if (missed > 0) emit(GapFound{{}, missed});
   supernode = message.supernode;
+  supernode_at = link.path.remote;
   epoch = message.epoch;
   migration.on_view(now, epoch, roster.by_rank());  // whatever was under way is overtaken
   transfer.on_supernode(now, std::nullopt);  // what was asked for of the old one is asked anew

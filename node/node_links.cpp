@@ -384,6 +384,7 @@ std::vector<mrt::Address> Node::State::addresses_of(const NodeId& node, bool for
     all = config.addresses;
   } else {
     if (const Link* link = link_to(node)) all.push_back(link->path.remote);
+    if (node == supernode) all.push_back(supernode_at);
     if (const RosterEntry* entry = roster.find(node)) {
       all.insert(all.end(), entry->addresses.begin(), entry->addresses.end());
     }

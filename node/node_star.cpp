@@ -62,7 +62,11 @@ void Node::State::on_join_request(mrt::Instant now, Link& link) {
 /// Takes the link's node in as a member. Its own star, if it has one, follows by itself.
 void Node::State::admit(mrt::Instant now, Link& link) {
   const Hello& hello = link.hello;
-  auto from = order.resume_point(hello.line, hello.history);
+  // One who comes from another star, with it or after it, gets all that is held: what this side
+  // said and what that side said is to be heard by both.
+  const bool from_a_star = hello.star_size > 1 || hello.supernode != hello.node;
+  const size_t history = from_a_star ? tail_messages_max : hello.history;
+  auto from = order.resume_point(hello.line, history);
   // Places only rise, for the newcomer too: from another view with an epoch as high as ours it
   // comes into a new one.
   const bool same_view = hello.epoch == epoch && hello.supernode == self;

@@ -292,8 +292,9 @@ struct Node::State {
   mrt::Endpoint endpoint;
 
   // The view it is in
-  NodeId supernode;  // oneself where alone or the supernode
-  Epoch epoch;       // 0: a node that was never in a star
+  NodeId supernode;           // oneself where alone or the supernode
+  mrt::Address supernode_at;  // a member: where it was reached, also after the uplink is gone
+  Epoch epoch;                // 0: a node that was never in a star
   Roster roster;
   Order order;
   Migration migration;
