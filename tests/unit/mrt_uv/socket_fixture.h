@@ -22,7 +22,7 @@ inline const mrt::Address loopback_v4 = mrt::Address::v4(127, 0, 0, 1, 0);
 inline const mrt::Address loopback_v6 = *mrt::Address::parse("[::1]:0");
 
 /// Long enough for a machine that is busy with other tests; nothing waits it out.
-inline constexpr int patience_ms = 10'000;
+inline constexpr int patience_ms = 60'000;
 
 /// Where the host has IPv6 at all (containers may not).
 inline bool has_v6() {
