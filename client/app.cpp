@@ -10,7 +10,9 @@
 #include <cstring>
 #include <filesystem>
 
+#include "client/access.h"
 #include "client/invite.h"
+#include "client/terminal_password.h"
 #include "client/text.h"
 
 namespace client {
@@ -63,7 +65,8 @@ ExitCode exit_code_of(node::ErrorCode code) {
   return ExitCode::failed;
 }
 
-App::App(const Options& options, Task& task) : options_(options), task_(task) {
+App::App(const Options& options, Task& task, mrt::NetworkKey key)
+    : options_(options), task_(task), key_(std::move(key)) {
   uv_loop_init(&loop_);
   console_ = std::make_unique<Console>(&loop_, [this](int error) { on_output_broken(error); });
   remember_ = std::make_unique<Deadline>(&loop_);
@@ -82,7 +85,7 @@ App::~App() {
 }
 
 ExitCode App::run() {
-  if (!open_log()) return ExitCode::failed;
+  if (!open_log() || !open_keylog()) return exit_code_;
   if (options_.ephemeral) {
     state_ = std::make_unique<StateDir>();
   } else {
@@ -108,10 +111,21 @@ bool App::open_log() {
       options_.log, options_.log_file,
       [this](std::string_view line) { console_->print_note(line); }, error);
   view_ = std::make_unique<View>(*console_, *log_, options_, task_.is_talkative());
-  if (error.empty()) return true;
-  fail(node::ErrorCode::disk, error, "");
+  return error.empty() || fail_early(node::ErrorCode::disk, error);
+}
+
+bool App::open_keylog() {
+  if (!options_.keylog_file) return true;
+  std::string error;
+  keylog_ = std::make_unique<KeyLog>(*options_.keylog_file, error);
+  return error.empty() || fail_early(node::ErrorCode::disk, error);
+}
+
+bool App::fail_early(node::ErrorCode code, const std::string& why) {
+  fail(code, why, "");
   view_->show(Ended{"failed"});
   console_->flush(flush_milliseconds_max);
+  exit_code_ = ExitCode::failed;
   return false;
 }
 
@@ -131,15 +145,12 @@ bool App::open_session() {
     why = sockets.empty() ? socket_error.text : "";
     code = node::ErrorCode::network;
   }
-  if (!why.empty()) {
-    fail(code, why, "");
-    view_->show(Ended{"failed"});
-    console_->flush(flush_milliseconds_max);
-    exit_code_ = ExitCode::failed;
-    return false;
-  }
+  if (!why.empty()) return fail_early(code, why);
   SessionConfig config;
-  config.node.id = state_->node_id();
+  config.node.endpoint.identity = state_->identity();
+  config.node.endpoint.network_key = std::exchange(key_, {});
+  config.node.endpoint.plain = options_.plain;
+  config.node.endpoint.keylog = keylog_ != nullptr;
   config.node.nick = options_.nick;
   config.node.network = options_.network;
   config.node.host =
@@ -160,10 +171,27 @@ bool App::open_session() {
 }
 
 void App::warn_early() {
-  if (!options_.password_given) return;
+  if (options_.plain) {
+    view_->note(
+        "thuban: WARNING: --plain: NOTHING IS ENCRYPTED: anyone can join, and anyone on the way "
+        "can read and change what is sent");
+  } else if (!options_.target) {
+    warn_where_open();
+  }
+  if (!keylog_) return;
   view_->note(
-      "thuban: WARNING: passwords do nothing in this version yet: NOTHING IS PROTECTED, anyone "
-      "who reaches a node can join, read and send");
+      fmt::format("thuban: WARNING: THUBAN_KEYLOG: whoever has {} can read all that this node "
+                  "sends and receives",
+                  clean(*options_.keylog_file)));
+}
+
+void App::warn_where_open() {
+  const bool open = node().network_key().access == mrt::Access::open && !options_.plain;
+  if (open && !open_told_) {
+    view_->note(
+        "thuban: WARNING: this network is open: encrypted, but ANYONE CAN JOIN, read and send");
+  }
+  open_told_ = open;
 }
 
 node::CommandId App::command(std::string text) {
@@ -187,8 +215,49 @@ void App::join(node::CommandId id, const Target& target) {
                                   "an invite",
                                   options_.network)});
   }
-  node().join(now(), id, addresses);
+  const auto key = key_for(target, addresses);
+  if (key && key->access == mrt::Access::password && key->secret.empty()) {
+    return on_failed({id, node::ErrorCode::auth,
+                      fmt::format("network {} asks for its password", options_.network), true});
+  }
+  node().join(now(), id, addresses, key);
   session_->wake();
+}
+
+std::optional<mrt::NetworkKey> App::key_for(const Target& target,
+                                            const std::vector<mrt::Address>& addresses) const {
+  const mrt::Access own = session_->node().network_key().access;
+  if (target.key) {
+    const bool to_be_typed =
+        target.key->access == mrt::Access::password && target.key->secret.empty();
+    return to_be_typed && own == mrt::Access::password ? std::nullopt : target.key;
+  }
+  if (own != mrt::Access::secret) return std::nullopt;
+  // Over loopback none is needed, and the one that is known may be an earlier star's.
+  const bool elsewhere = std::any_of(addresses.begin(), addresses.end(),
+                                     [](const mrt::Address& a) { return !a.is_loopback(); });
+  const bool named = target.addresses.empty();
+  if (const auto known = state_->known_key(options_.network); known && named && elsewhere) {
+    return known;
+  }
+  // The secret of a node that is alone opens no door; a star that is open wants to be shown none.
+  const bool alone = session_->node().peers().size() <= 1;
+  return alone ? std::optional(mrt::NetworkKey{}) : std::nullopt;
+}
+
+std::optional<mrt::NetworkKey> App::ask_password(std::string_view why) {
+  if (!can_ask(options_)) return std::nullopt;
+  view_->note(fmt::format("thuban: {}", why));
+  console_->flush(flush_milliseconds_max);
+  std::string error;
+  auto password = ask_terminal(password_question(options_.network), error);
+  if (!password) return std::nullopt;
+  return mrt::NetworkKey{mrt::Access::password, std::move(*password)};
+}
+
+void App::give_up(node::CommandFailed failed) {
+  failed.password_asked = false;
+  on_failed(failed);
 }
 
 Invited App::invite() const {
@@ -207,7 +276,10 @@ Invited App::invite() const {
   }
   addresses.resize(std::min(addresses.size(), invite_addresses_max));
   const mrt::Address best = addresses.empty() ? mrt::Address{} : addresses.front();
-  return {write_invite({options_.network, {}, std::move(addresses)}), best};
+  const mrt::NetworkKey& key = session_->node().network_key();
+  const mrt::Bytes secret = key.access == mrt::Access::secret ? key.secret : mrt::Bytes{};
+  return {write_invite({options_.network, secret, std::move(addresses), key.access}), best,
+          key.access};
 }
 
 void App::fail(node::ErrorCode code, const std::string& message, const std::string& command) {
@@ -217,7 +289,12 @@ void App::fail(node::ErrorCode code, const std::string& message, const std::stri
 void App::on_event(const node::Event& event) {
   if (finished_) return;
   if (const auto* failed = std::get_if<node::CommandFailed>(&event)) return on_failed(*failed);
+  if (const auto* logged = std::get_if<node::KeysLogged>(&event)) return on_keys_logged(*logged);
   if (std::holds_alternative<node::Stopped>(event)) return finish();
+  if (std::holds_alternative<node::AccessChanged>(event) ||
+      std::holds_alternative<node::JoinDone>(event)) {
+    warn_where_open();
+  }
   if (std::holds_alternative<node::RosterChanged>(event) && !remember_->is_armed()) {
     remember_->arm(remember_time, [this] { remember_peers(); });
   }
@@ -231,10 +308,17 @@ void App::on_failed(const node::CommandFailed& failed) {
   // What is broken off by leaving is no news.
   if (leaving_) return;
   view_->end_progress();
+  if (failed.password_asked && task_.on_password_wanted(*this, failed)) return;
   const auto found = commands_.find(failed.command);
   fail(failed.code, failed.message, found == commands_.end() ? "" : found->second);
   if (found != commands_.end()) commands_.erase(found);
   task_.on_event(*this, failed);
+}
+
+void App::on_keys_logged(const node::KeysLogged& logged) {
+  if (!keylog_ || keylog_->write(logged.line)) return;
+  view_->note(fmt::format("thuban: THUBAN_KEYLOG: no more is written: {}", std::strerror(errno)));
+  keylog_.reset();
 }
 
 void App::remember_peers() {
@@ -244,7 +328,7 @@ void App::remember_peers() {
     if (peer.node == node().id() || !peer.address.is_unicast()) continue;
     if (addresses.size() < known_addresses_max) addresses.push_back(peer.address);
   }
-  state_->remember(options_.network, addresses);
+  state_->remember(options_.network, addresses, node().network_key());
 }
 
 void App::on_output_broken(int error) {

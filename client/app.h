@@ -19,6 +19,7 @@
 
 #include "client/console.h"
 #include "client/deadline.h"
+#include "client/keylog.h"
 #include "client/options.h"
 #include "client/session.h"
 #include "client/state_dir.h"
@@ -36,6 +37,9 @@ class Task {
   virtual bool is_talkative() const = 0;
   virtual void on_start(App& app) = 0;
   virtual void on_event(App& app, const node::Event& event) = 0;
+  /// A join failed for want of the password. True: the user is asked, and what comes of it ends
+  /// in a join() or a give_up() of that command.
+  virtual bool on_password_wanted(App&, const node::CommandFailed&) { return false; }
   /// A download was placed at `path` (`was_there`: it had been there before). Where it lies in
   /// the end.
   virtual std::string place(App&, const std::string& path, bool /*was_there*/) { return path; }
@@ -51,7 +55,8 @@ class Task {
 
 class App {
  public:
-  App(const Options& options, Task& task);
+  /// `key`: who may come in, until it joins another star.
+  App(const Options& options, Task& task, mrt::NetworkKey key);
   ~App();
   App(const App&) = delete;
   App& operator=(const App&) = delete;
@@ -69,8 +74,13 @@ class App {
   void wake() { session_->wake(); }
   /// A command by that name begins: its failure will be told with it.
   node::CommandId command(std::string text);
-  /// As Node::join(); addresses of a network that is only named come from the state folder.
+  /// As Node::join(); what is known of a network that is only named comes from the state folder.
   void join(node::CommandId id, const Target& target);
+  /// Asks for a password and waits for it: where there is no prompt, nothing else to be done, and
+  /// somebody to ask. `why`: what is said before it.
+  std::optional<mrt::NetworkKey> ask_password(std::string_view why);
+  /// No password could be had: the command has failed.
+  void give_up(node::CommandFailed failed);
   void fail(node::ErrorCode code, const std::string& message, const std::string& command);
   /// This network's invite, with the addresses that are best known.
   Invited invite() const;
@@ -81,7 +91,14 @@ class App {
  private:
   bool open_log();
   bool open_session();
+  bool open_keylog();
   void warn_early();
+  void warn_where_open();
+  std::optional<mrt::NetworkKey> key_for(const Target& target,
+                                         const std::vector<mrt::Address>& addresses) const;
+  void on_keys_logged(const node::KeysLogged& logged);
+  /// False.
+  bool fail_early(node::ErrorCode code, const std::string& why);
   void on_event(const node::Event& event);
   void on_failed(const node::CommandFailed& failed);
   void remember_peers();
@@ -94,10 +111,12 @@ class App {
 
   Options options_;
   Task& task_;
+  mrt::NetworkKey key_;  // empty once the node has it
   uv_loop_t loop_{};
   std::unique_ptr<Console> console_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<View> view_;
+  std::unique_ptr<KeyLog> keylog_;
   std::unique_ptr<StateDir> state_;
   std::unique_ptr<Session> session_;
   std::vector<Handle<uv_signal_t>> signals_;
@@ -107,6 +126,7 @@ class App {
   uint64_t commands_begun_ = 0;
   ExitCode exit_code_ = ExitCode::done;
   std::string reason_;
+  bool open_told_ = false;  // since it is in this star
   bool leaving_ = false;
   bool finished_ = false;
 };

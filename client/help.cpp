@@ -23,13 +23,15 @@ struct VerbRow {
 constexpr std::array<VerbRow, 11> verbs = {{
     {Verb::none, "", "", "opens a node and gives the prompt", ""},
     {Verb::host, "host", "", "opens a network: prints its invite, gives the prompt",
-     "The node is a supernode from the start; others join with its address or invite.\n"
+     "The node is a supernode from the start; others on this host join with its address,\n"
+     "others elsewhere with its invite, or with the password if it has one.\n"
      "\n"
      "  thuban host --bind 0.0.0.0:7700 --nick ann\n"
      "  thuban host --no-prompt --share /srv/files      a service: ends with SIGTERM\n"},
     {Verb::join, "join", "TARGET", "joins a network and gives the prompt",
      "TARGET is IP:PORT, [v6]:PORT, an invite, or the name of a network joined before.\n"
-     "Any member will do: it leads to the supernode. Nobody there within 10 s: exit code 3.\n"
+     "Any member will do: it leads to the supernode. Nobody there within 10 s: exit code 3;\n"
+     "no invite, or a password that is missing or wrong: 4.\n"
      "\n"
      "  thuban join 192.0.2.7:7700 --nick bob\n"
      "  printf 'T hello\\nQ\\n' | thuban join 192.0.2.7:7700 --json\n"},
@@ -71,7 +73,10 @@ constexpr std::string_view common_options =
   --nick NAME           what others see (default: the login name)
   --bind IP:PORT        listen there; repeatable (default: a free port on every address)
   --network NAME        which network (default: "default")
-  --password-file FILE  a password for the network; also THUBAN_PASSWORD or --ask-password
+  --password-file FILE  the network's password, which everyone then needs;
+                        it may also be in THUBAN_PASSWORD
+  --ask-password        the same, typed on the terminal
+  --open                anyone can join: encrypted, not authenticated
   --downloads DIR       where received files go (default: the working directory)
   --share DIR           offer every file in DIR and follow its changes
   --no-reshare          do not offer on what was downloaded
@@ -87,6 +92,7 @@ constexpr std::string_view common_options =
   --log-file FILE       write it there instead of standard error
   --impair SPEC         a bad link, for the lab: loss=5%,dup=1%,reorder=2%,corrupt=1%,
                         delay=30ms,jitter=5ms,rate=10mbit,seed=7
+  --plain               no encryption, for the lab: both sides must say it
   --yes                 ask nothing
   --help, --version     also after a command
 )";

@@ -6,7 +6,9 @@
 #include <cstdlib>
 
 #include "client/help.h"
+#include "client/invite.h"
 #include "client/text.h"
+#include "mrt/base/secret.h"
 
 namespace client {
 
@@ -24,6 +26,10 @@ constexpr uint64_t messages_ahead_max = 256;
 // Lines that wait in memory before a pipe is held up.
 constexpr size_t waiting_max = 256;
 
+// Somebody who was let in by nothing else may have mistyped it; a `C` can be typed again.
+constexpr int questions_of_join = 3;
+constexpr int questions_of_connect = 1;
+
 std::string with_home(const std::string& path) {
   const char* const home = std::getenv("HOME");
   return path.starts_with("~/") && home ? home + path.substr(1) : path;
@@ -34,10 +40,12 @@ std::string with_home(const std::string& path) {
 std::string told_line(std::string_view line) {
   static constexpr size_t told_max = 256;
   std::string out;
-  for (std::string_view rest = trim(line); !rest.empty() && out.size() < told_max;) {
+  const size_t invite = std::min(line.find(invite_prefix), line.size());
+  for (std::string_view rest = trim(line.substr(0, invite));
+       !rest.empty() && out.size() < told_max;) {
     append_utf8(out, take_character(rest));
   }
-  return out;
+  return invite < line.size() ? fmt::format("{} {}...", out, invite_prefix) : out;
 }
 
 Interpreter::Interpreter(App& app) : app_(app), held_up_(app.loop()), patience_(app.loop()) {}
@@ -45,7 +53,30 @@ Interpreter::Interpreter(App& app) : app_(app), held_up_(app.loop()), patience_(
 void Interpreter::join(const Target& target, std::string text) {
   joins_first_ = true;
   joining_ = app_.command(std::move(text));
-  app_.join(*joining_, target);
+  attempt(*joining_, target, questions_of_join);
+}
+
+void Interpreter::attempt(node::CommandId command, const Target& target, int questions) {
+  attempt_ = {command, target, questions};
+  app_.join(command, target);
+}
+
+bool Interpreter::on_password_wanted(const node::CommandFailed& failed) {
+  const bool asks = ask_password && failed.command == attempt_.command && !quitting_;
+  if (!asks || attempt_.questions_left == 0) return false;
+  --attempt_.questions_left;
+  ask_password(failed.message,
+               [this, failed](mrt::Bytes password) { on_password(failed, std::move(password)); });
+  return true;
+}
+
+void Interpreter::on_password(const node::CommandFailed& failed, mrt::Bytes password) {
+  if (app_.is_leaving()) return mrt::wipe(password);
+  if (password.empty()) return app_.give_up(failed);
+  Target target = attempt_.target;
+  target.key = mrt::NetworkKey{mrt::Access::password, std::move(password)};
+  app_.join(failed.command, target);
+  mrt::wipe(target.key->secret);
 }
 
 void Interpreter::on_line(std::optional<std::string_view> line) {
@@ -166,7 +197,7 @@ struct Interpreter::Carry {
       interpreter.end_join();
       interpreter.carry_out_waiting();
     });
-    app().join(*self.joining_, c.target);
+    self.attempt(*self.joining_, c.target, questions_of_connect);
   }
   void operator()(const Allow& c) const {
     if (c.address) return node().allow(now(), id(), *c.address);

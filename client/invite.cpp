@@ -12,8 +12,11 @@
 
 namespace client {
 
-static constexpr uint8_t version = 1;
+static constexpr uint8_t version = 2;
 static constexpr size_t sum_size = 4;
+// Bits of `kind`.
+static constexpr uint8_t access_bits = 0x03;
+static constexpr uint8_t network_bit = 0x04;
 static constexpr int alphabet = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
 
 static uint32_t sum_of(mrt::ByteView bytes) {
@@ -29,16 +32,21 @@ bool is_network_name(std::string_view name) {
   return true;
 }
 
+static bool has_its_secret(const Invite& invite) {
+  return invite.secret.size() <= invite_secret_max &&
+         invite.secret.empty() == (invite.access != mrt::Access::secret);
+}
+
 std::string write_invite(const Invite& invite) {
   CHECK(is_network_name(invite.network));
-  CHECK(invite.secret.size() <= invite_secret_max);
+  CHECK(has_its_secret(invite));
   CHECK(invite.addresses.size() <= invite_addresses_max);
+  const bool named = invite.network != network_default;
   mrt::Builder out;
   out.u8(version);
-  out.varint(0);
-  out.sized_text(invite.network);
-  out.sized_bytes(invite.secret);
-  out.varint(invite.addresses.size());
+  out.u8(static_cast<uint8_t>(static_cast<uint8_t>(invite.access) | (named ? network_bit : 0)));
+  if (named) out.sized_text(invite.network);
+  if (invite.access == mrt::Access::secret) out.sized_bytes(invite.secret);
   for (const mrt::Address& address : invite.addresses) mrt::write_address(out, address);
   mrt::Bytes bytes = out.take();
   mrt::Builder sum;
@@ -54,17 +62,22 @@ std::string write_invite(const Invite& invite) {
 
 static std::optional<Invite> read_body(mrt::Reader in) {
   Invite invite;
-  const uint64_t flags = in.varint();
-  invite.network = in.sized_text(network_name_max);
-  const mrt::ByteView secret = in.sized_bytes(invite_secret_max);
-  invite.secret.assign(secret.begin(), secret.end());
-  const uint64_t count = in.varint();
-  if (!in.ok() || flags != 0 || count > invite_addresses_max) return std::nullopt;
-  for (uint64_t i = 0; i < count; ++i) invite.addresses.push_back(mrt::read_address(in));
+  const uint8_t kind = in.u8();
+  invite.access = static_cast<mrt::Access>(kind & access_bits);
+  const bool known = (kind & ~(access_bits | network_bit)) == 0;
+  if (!known || invite.access > mrt::Access::password) return std::nullopt;
+  invite.network = kind & network_bit ? in.sized_text(network_name_max) : network_default;
+  if (invite.access == mrt::Access::secret) {
+    const mrt::ByteView secret = in.sized_bytes(invite_secret_max);
+    invite.secret.assign(secret.begin(), secret.end());
+  }
+  while (in.ok() && in.remaining() > 0 && invite.addresses.size() < invite_addresses_max) {
+    invite.addresses.push_back(mrt::read_address(in));
+  }
   const bool reachable = std::all_of(invite.addresses.begin(), invite.addresses.end(),
                                      [](const mrt::Address& a) { return a.is_unicast(); });
-  if (!in.done() || !reachable || !is_network_name(invite.network)) return std::nullopt;
-  return invite;
+  if (!in.done() || !reachable || !has_its_secret(invite)) return std::nullopt;
+  return is_network_name(invite.network) ? std::optional(invite) : std::nullopt;
 }
 
 std::optional<Invite> parse_invite(std::string_view text, std::string& why) {

@@ -212,6 +212,8 @@ struct Fields {
   void operator()(const node::OwnStable&) {}
   void operator()(const node::CommandFailed&) {}
   void operator()(const node::CommandDone&) {}
+  void operator()(const node::AccessChanged&) {}
+  void operator()(const node::KeysLogged&) {}
   void operator()(const node::Noted&) {}
   void operator()(const node::Stopped&) {}
   void operator()(const node::FileRequest&) {}

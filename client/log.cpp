@@ -78,9 +78,21 @@ struct Words {
   LogEntry operator()(const node::Stopped& e) const {
     return info(fmt::format("stopped: {}", clean(e.reason)));
   }
-  // Told as reports, or of no interest.
+  LogEntry operator()(const node::AccessChanged& e) const {
+    switch (e.access) {
+      case mrt::Access::open:
+        return {LogLevel::warn, "access open: anyone can join"};
+      case mrt::Access::secret:
+        return info("access by a random secret, which is in the invite");
+      case mrt::Access::password:
+        break;
+    }
+    return info("access by password");
+  }
+  // Told as reports, of no interest, or a key.
   LogEntry operator()(const node::CommandFailed&) const { return {}; }
   LogEntry operator()(const node::CommandDone&) const { return {}; }
+  LogEntry operator()(const node::KeysLogged&) const { return {}; }
   LogEntry operator()(const node::FileRequest&) const { return {}; }
 
   LogEntry operator()(const Listening& e) const {

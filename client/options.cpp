@@ -279,11 +279,61 @@ void take_identity(Options& options, const Raw& raw, const Environment& environm
   } else if (home.starts_with('/')) {
     options.state = home + "/.local/state/thuban";
   }
-  if (!raw.password_file.empty() && access(raw.password_file.c_str(), R_OK) != 0) {
-    throw Mistake{fmt::format("--password-file: cannot read '{}'", clean(raw.password_file, 80))};
+}
+
+std::string_view word_for(PasswordFrom from) {
+  switch (from) {
+    case PasswordFrom::nowhere:
+      return "";
+    case PasswordFrom::file:
+      return "--password-file";
+    case PasswordFrom::variable:
+      return "THUBAN_PASSWORD";
+    case PasswordFrom::terminal:
+      return "--ask-password";
   }
-  options.password_given = !raw.password_file.empty() || raw.ask_password ||
-                           !variable(environment, "THUBAN_PASSWORD").empty();
+  return "";
+}
+
+/// An invite says what its star asks for: what was given beside it must be that.
+void check_invited(const Options& options, const mrt::NetworkKey& key) {
+  const std::string_view password = word_for(options.password_from);
+  if (!password.empty() && key.access != mrt::Access::password) {
+    throw Mistake{fmt::format("that network has no password, and {} gives one", password)};
+  }
+  if (key.access == mrt::Access::open) return;
+  const std::string_view kind =
+      key.access == mrt::Access::secret ? "for whom it invites" : "for who knows its password";
+  if (options.open) throw Mistake{fmt::format("--open contradicts the invite: it is {}", kind)};
+  if (options.plain) throw Mistake{fmt::format("--plain contradicts the invite: it is {}", kind)};
+}
+
+void take_access(Options& options, const Raw& raw, const Environment& environment) {
+  options.password_file = raw.password_file;
+  options.open = raw.open;
+  options.plain = raw.plain;
+  if (const std::string keylog = variable(environment, "THUBAN_KEYLOG"); !keylog.empty()) {
+    options.keylog_file = keylog;
+  }
+  const auto give = [&](bool given, PasswordFrom from) {
+    if (!given) return;
+    if (options.password_from != PasswordFrom::nowhere) {
+      throw Mistake{fmt::format("{} and {} both give a password: leave one out",
+                                word_for(options.password_from), word_for(from))};
+    }
+    options.password_from = from;
+  };
+  give(!raw.password_file.empty(), PasswordFrom::file);
+  give(!variable(environment, "THUBAN_PASSWORD").empty(), PasswordFrom::variable);
+  give(raw.ask_password, PasswordFrom::terminal);
+  const std::string_view password = word_for(options.password_from);
+  if (!password.empty() && options.open) {
+    throw Mistake{fmt::format("--open lets anyone in, and {} gives a password", password)};
+  }
+  if (!password.empty() && options.plain) {
+    throw Mistake{fmt::format("--plain knows no passwords, and {} gives one", password)};
+  }
+  if (options.target && options.target->key) check_invited(options, *options.target->key);
 }
 
 void take_looks(Options& options, const Raw& raw, const Environment& environment) {
@@ -291,6 +341,7 @@ void take_looks(Options& options, const Raw& raw, const Environment& environment
   options.quiet = raw.quiet;
   options.progress = !raw.no_progress && !raw.quiet;
   options.prompt = !raw.no_prompt;
+  options.may_ask = !raw.yes && !raw.json && !raw.no_prompt;
   // no-color.org: "when present and not an empty string (regardless of its value)".
   if (!variable(environment, "NO_COLOR").empty()) options.colour = When::never;
   if (!raw.color.empty()) {
@@ -349,6 +400,7 @@ Options understand(const Raw& raw, std::vector<std::string> words, const Environ
   take_own_options(options, raw);
   take_network(options, raw);
   take_identity(options, raw, environment);
+  take_access(options, raw, environment);
   take_looks(options, raw, environment);
   take_rest(options, raw, environment);
   take_sim(options.sim, raw, options.json);
@@ -369,8 +421,8 @@ bool is_nick(std::string_view nick) {
 
 Environment environment_of_process() {
   Environment out;
-  for (const char* name :
-       {"HOME", "XDG_STATE_HOME", "NO_COLOR", "LOGNAME", "THUBAN_PASSWORD", "THUBAN_NAT"}) {
+  for (const char* name : {"HOME", "XDG_STATE_HOME", "NO_COLOR", "LOGNAME", "THUBAN_PASSWORD",
+                           "THUBAN_KEYLOG", "THUBAN_NAT"}) {
     if (const char* value = std::getenv(name)) out[name] = value;
   }
   if (out["LOGNAME"].empty()) {

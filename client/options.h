@@ -34,6 +34,8 @@ enum class ExitCode : int {
 };
 
 enum class Verb : uint8_t { none, host, join, share, get, chat, peers, files, hash, demo, sim };
+/// Where the network's password comes from (access.h reads it).
+enum class PasswordFrom : uint8_t { nowhere, file, variable, terminal };
 enum class When : uint8_t { automatic, always, never };
 enum class LogLevel : uint8_t { off, error, warn, info, debug };
 
@@ -49,7 +51,11 @@ struct Options {
   std::vector<mrt::Address> bind;  // empty: 0.0.0.0 and [::]
   std::string network = "default";
   bool network_given = false;  // else the network of the target is taken
-  bool password_given = false;
+  PasswordFrom password_from = PasswordFrom::nowhere;
+  std::string password_file;
+  bool open = false;
+  bool plain = false;
+  std::optional<std::string> keylog_file;
   std::string downloads = ".";
   std::optional<std::string> share_folder;
   bool reshare = true;
@@ -57,6 +63,7 @@ struct Options {
   bool ephemeral = false;
   std::optional<size_t> history;
   bool prompt = true;
+  bool may_ask = true;  // nothing was said that forbids it; whether somebody is there: can_ask()
   std::optional<ImpairSpec> impair;
   bool json = false;
   LogLevel log = LogLevel::off;

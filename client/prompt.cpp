@@ -15,6 +15,7 @@
 #include "client/fd_watch.h"
 #include "client/keys.h"
 #include "client/line_reader.h"
+#include "client/secret_line.h"
 #include "client/text.h"
 #include "mrt/base/check.h"
 
@@ -63,6 +64,13 @@ std::wstring_view before_cursor(const LineInfoW& line) {
 
 }  // namespace
 
+/// A password that is asked for.
+struct Question {
+  std::string text;
+  std::function<void(mrt::Bytes)> on_answer;
+  SecretLine typed{};
+};
+
 struct Prompt::Editor {
   Editor(uv_loop_t* loop, Console& the_console, Actions the_actions)
       : console(the_console), actions(std::move(the_actions)), watch(loop), rest_of_key(loop) {}
@@ -76,7 +84,8 @@ struct Prompt::Editor {
   FILE* out = nullptr;
   EditLine* line = nullptr;
   HistoryW* history = nullptr;
-  bool muted = false;  // while libedit draws what nobody is to see
+  bool muted = false;                  // while libedit draws what nobody is to see
+  std::unique_ptr<Question> question;  // keys are for it, not for libedit
 };
 
 static Prompt::Actions checked(Prompt::Actions actions) {
@@ -153,6 +162,7 @@ Prompt::~Prompt() {
 }
 
 void Prompt::draw() {
+  if (editor_->question) return editor_->console.write_typed(editor_->question->text);
   el_wset(editor_->line, EL_REFRESH);
   fflush(editor_->out);
 }
@@ -161,8 +171,9 @@ size_t Prompt::cursor_row() const {
   // As libedit lays it out: a wide character that does not fit begins the next row.
   const size_t width = editor_->console.columns();
   size_t row = 0, column = 0;
-  std::wstring text(prompt_text);
-  text += before_cursor(*el_wline(editor_->line));
+  const std::wstring text =
+      editor_->question ? to_wide(editor_->question->text)
+                        : std::wstring(prompt_text).append(before_cursor(*el_wline(editor_->line)));
   for (const wchar_t c : text) {
     const size_t cells = columns(static_cast<char32_t>(c));
     if (column + cells > width) {
@@ -224,6 +235,7 @@ void Prompt::on_keys() {
 
 void Prompt::on_key(std::string_view key) {
   Editor& editor = *editor_;
+  if (editor.question && key != control_c) return on_secret_key(key);
   const LineInfoW& line = *el_wline(editor.line);
   if (key == "\r" || key == "\n") {
     finish_line();
@@ -240,6 +252,25 @@ void Prompt::on_key(std::string_view key) {
   } else if (whole(line).size() < line_bytes_max || static_cast<uint8_t>(key[0]) < 0x20) {
     edit(key);
   }
+}
+
+void Prompt::ask_password(std::string question, std::function<void(mrt::Bytes)> on_answer) {
+  Editor& editor = *editor_;
+  CHECK(!editor.question);
+  editor.console.show_typed_line(nullptr);
+  editor.question.reset(new Question{std::move(question), std::move(on_answer)});
+  editor.console.show_typed_line(this);
+}
+
+void Prompt::on_secret_key(std::string_view key) {
+  Editor& editor = *editor_;
+  const SecretLine::State state = editor.question->typed.on_key(key);
+  if (state == SecretLine::State::typing) return;
+  editor.console.show_typed_line(nullptr);
+  const auto question = std::exchange(editor.question, nullptr);
+  editor.console.print_note(question->text);
+  editor.console.show_typed_line(this);
+  question->on_answer(state == SecretLine::State::done ? question->typed.take() : mrt::Bytes{});
 }
 
 void Prompt::edit(std::string_view key) {

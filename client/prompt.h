@@ -7,6 +7,7 @@
 //    through the Console.
 // 2. The terminal is as it was when the prompt is gone, after an abort too.
 // 3. A line is at most line_bytes_max long (line_reader.h); what is typed beyond is dropped.
+// 4. A password never reaches libedit: it is neither shown nor in the history.
 #pragma once
 
 #include <uv.h>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "client/console.h"
+#include "mrt/base/bytes.h"
 
 namespace client {
 
@@ -40,6 +42,10 @@ class Prompt final : public TypedLine {
   size_t cursor_row() const override;
   void draw() override;
 
+  /// Asks for a password in the place of the line being typed, which is back afterwards. Empty
+  /// where none was given. REQUIRES: no other question is open.
+  void ask_password(std::string question, std::function<void(mrt::Bytes)> on_answer);
+
   /// The terminal has another size.
   void on_resize();
   /// Gives the terminal back for a while (Ctrl-Z), and takes it again.
@@ -52,6 +58,7 @@ class Prompt final : public TypedLine {
   void on_input();
   void on_keys();
   void on_key(std::string_view key);
+  void on_secret_key(std::string_view key);
   void edit(std::string_view key);
   void finish_line();
   void complete();

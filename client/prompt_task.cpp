@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "client/access.h"
 #include "client/completion.h"
 
 namespace client {
@@ -22,9 +23,13 @@ static std::vector<std::string> completions(App& app, std::string_view line) {
 
 void PromptTask::on_start(App& app) {
   interpreter_ = std::make_unique<Interpreter>(app);
-  const bool hosts = options_.verb == Verb::host || options_.verb == Verb::share;
-  if (hosts && !options_.target) app.view().show(app.invite());
+  if (hosts()) app.view().show(app.invite());
   if (reads_input()) open_input(app);
+  if (can_ask(options_)) {
+    interpreter_->ask_password = [this, &app](const std::string& why, auto on_answer) {
+      ask_password(app, why, std::move(on_answer));
+    };
+  }
   if (prompt_ && options_.verb == Verb::none) {
     app.view().note("alone here: C IP PORT connects to a star, ? lists the commands");
   }
@@ -71,12 +76,28 @@ void PromptTask::offer_files(App& app) {
   app.wake();
 }
 
+void PromptTask::ask_password(App& app, const std::string& why, Interpreter::OnAnswer on_answer) {
+  if (prompt_) {
+    app.view().note("thuban: " + why);
+    prompt_->ask_password(password_question(options_.network), std::move(on_answer));
+  } else {
+    auto key = app.ask_password(why);
+    on_answer(key ? std::move(key->secret) : mrt::Bytes{});
+  }
+}
+
+bool PromptTask::on_password_wanted(App&, const node::CommandFailed& failed) {
+  return interpreter_->on_password_wanted(failed);
+}
+
 void PromptTask::on_event(App& app, const node::Event& event) {
   const auto* failed = std::get_if<node::CommandFailed>(&event);
   if (first_join_ && failed && interpreter_->is_join(failed->command)) {
     return app.leave(exit_code_of(failed->code), failed->message);
   }
   interpreter_->on_event(event);
+  // The invite that was shown leads into a star that is no more.
+  if (std::holds_alternative<node::AccessChanged>(event) && hosts()) app.view().show(app.invite());
   if (!first_join_ || interpreter_->is_joining()) return;
   first_join_ = false;
   offer_files(app);

@@ -20,6 +20,7 @@ class PromptTask final : public Task {
   bool is_talkative() const override { return true; }
   void on_start(App& app) override;
   void on_event(App& app, const node::Event& event) override;
+  bool on_password_wanted(App& app, const node::CommandFailed& failed) override;
   void on_resize() override;
   void on_suspend() override;
   void on_resume() override;
@@ -29,7 +30,11 @@ class PromptTask final : public Task {
 
  private:
   bool reads_input() const { return options_.prompt && options_.verb != Verb::share; }
+  bool hosts() const {
+    return !options_.target && (options_.verb == Verb::host || options_.verb == Verb::share);
+  }
   void open_input(App& app);
+  void ask_password(App& app, const std::string& why, Interpreter::OnAnswer on_answer);
   void offer_files(App& app);
 
   const Options& options_;

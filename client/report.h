@@ -25,6 +25,7 @@ struct Listening {
 struct Invited {
   std::string invite;
   mrt::Address address;
+  mrt::Access access;  // of the network: what others need beside the invite
 };
 /// What was asked for with P, G and S.
 struct PeersAsked {

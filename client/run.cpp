@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "client/access.h"
 #include "client/app.h"
 #include "client/demo.h"
 #include "client/hash_command.h"
@@ -57,11 +58,20 @@ DemoOptions demo_options(const Options& options) {
           .animated = terminal && options.progress};
 }
 
+/// One run around a node, if the password can be had.
+int run_app(const Options& options, Task& task) {
+  std::string warning, why;
+  auto key = own_key(options, warning, why);
+  if (!key) return fail_early(options, node::ErrorCode::usage, why);
+  if (!warning.empty()) std::fputs(fmt::format("thuban: warning: {}\n", warning).c_str(), stderr);
+  return static_cast<int>(App(options, task, std::move(*key)).run());
+}
+
 int run_get(Options options) {
   std::string why;
   const auto task = GetTask::create(options, why);
   if (!task) return fail_early(options, node::ErrorCode::disk, why);
-  return static_cast<int>(App(options, *task).run());
+  return run_app(options, *task);
 }
 
 int run_prompt(const Options& options) {
@@ -74,13 +84,13 @@ int run_prompt(const Options& options) {
     }
   }
   PromptTask task(options);
-  return static_cast<int>(App(options, task).run());
+  return run_app(options, task);
 }
 
 template <class T>
 int run_one_shot(const Options& options) {
   T task;
-  return static_cast<int>(App(options, task).run());
+  return run_app(options, task);
 }
 
 int run_verb(const Options& options) {

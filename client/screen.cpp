@@ -169,6 +169,9 @@ struct Screen::Words {
                                   is_own(e.from) ? "you" : screen.name_of(e.from),
                                   node::to_text(e.reason), duration_text(e.took)));
   }
+  // The App says it, loudly, where it matters.
+  Shown operator()(const node::AccessChanged&) const { return std::nullopt; }
+  Shown operator()(const node::KeysLogged&) const { return std::nullopt; }
   // Shown as bars, told as reports, or of no interest to people.
   Shown operator()(const node::DownloadProgress&) const { return std::nullopt; }
   Shown operator()(const node::JoinDone&) const { return std::nullopt; }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "mrt/base/secret.h"
 #include "mrt/uv/clock.h"
 #include "mrt/uv/entropy.h"
 #include "mrt/uv/interfaces.h"
@@ -59,6 +60,8 @@ Session::Session(uv_loop_t* loop, mrt::uv::Sockets sockets, SessionConfig config
   buffer_bytes = smallest_buffer(sockets, buffer_bytes);
   node_ =
       std::make_unique<node::Node>(mrt::uv::monotonic_now(), config.node, mrt::uv::entropy_seed());
+  mrt::wipe(config.node.endpoint.identity);
+  mrt::wipe(config.node.endpoint.network_key.secret);
   if (config.impair) {
     impaired_ = std::make_unique<Impaired<node::Node>>(*node_, *config.impair);
     impaired_driver_ = std::make_unique<ImpairedDriver>(*loop, *impaired_, *this);

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sodium.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 
 #include "client/invite.h"
 #include "client/text.h"
+#include "mrt/base/secret.h"
 #include "mrt/uv/entropy.h"
 
 namespace client {
@@ -25,8 +25,17 @@ namespace {
 constexpr int folders_max = 1000;
 // known_networks_max networks at their longest.
 constexpr size_t peers_file_bytes_max = 256 * 1024;
+constexpr size_t secrets_file_bytes_max = 64 * 1024;
+constexpr std::string_view secrets_version = "thuban secrets 1";
 
 std::string errno_text() { return std::strerror(errno); }
+
+std::string_view take_line(std::string_view& text) {
+  const size_t end = std::min(text.find('\n'), text.size());
+  const std::string_view line = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return line;
+}
 
 bool write_all(int fd, std::string_view content) {
   while (!content.empty()) {
@@ -68,9 +77,7 @@ bool replace_file(const std::string& path, std::string_view content, bool durabl
 KnownPeers parse_known_peers(std::string_view text) {
   KnownPeers known;
   while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
+    const std::string_view line = take_line(text);
     const size_t space = line.find(' ');
     if (space == std::string_view::npos) continue;
     const std::string_view network = line.substr(0, space);
@@ -93,21 +100,48 @@ std::string write_known_peers(const KnownPeers& known) {
   return out;
 }
 
-StateDir::StateDir() { be_somebody(mrt::uv::entropy_seed()); }
+KnownSecrets parse_known_secrets(std::string_view text) {
+  KnownSecrets known;
+  if (take_line(text) != secrets_version) return known;
+  while (!text.empty() && known.size() < known_networks_max) {
+    const std::string_view line = take_line(text);
+    const size_t space = std::min(line.find(' '), line.size());
+    const std::string_view network = line.substr(0, space);
+    const auto secret = mrt::from_hex(line.substr(std::min(space + 1, line.size())));
+    if (!is_network_name(network) || !secret) continue;
+    if (secret->empty() || secret->size() > invite_secret_max) continue;
+    known.emplace(network, *secret);
+  }
+  return known;
+}
+
+std::string write_known_secrets(const KnownSecrets& known) {
+  std::string out = fmt::format("{}\n", secrets_version);
+  for (const auto& [network, secret] : known) {
+    out += fmt::format("{} {}\n", network, mrt::to_hex(secret));
+  }
+  return out;
+}
+
+StateDir::StateDir() : identity_(mrt::uv::entropy_seed()) {}
 
 StateDir::StateDir(const std::string& path, std::string& warning) {
   if (!path.empty() && lock_folder(path, warning) && load_identity(warning)) {
-    const auto text = read_small_file(path_ + "/peers", peers_file_bytes_max);
-    if (text) known_ = parse_known_peers(*text);
+    const auto peers = read_small_file(path_ + "/peers", peers_file_bytes_max);
+    if (peers) known_ = parse_known_peers(*peers);
+    const auto secrets = read_small_file(path_ + "/secrets", secrets_file_bytes_max);
+    if (secrets) secrets_ = parse_known_secrets(*secrets);
     return;
   }
   if (path.empty()) warning = "there is no home folder: nothing is kept";
   if (lock_ >= 0) close(lock_);
   lock_ = -1;
-  be_somebody(mrt::uv::entropy_seed());
+  identity_ = mrt::uv::entropy_seed();
 }
 
 StateDir::~StateDir() {
+  mrt::wipe(identity_);
+  for (auto& [network, secret] : secrets_) mrt::wipe(secret);
   if (lock_ >= 0) close(lock_);
 }
 
@@ -136,37 +170,20 @@ bool StateDir::lock_folder(const std::string& path, std::string& warning) {
 
 bool StateDir::load_identity(std::string& warning) {
   const std::string file = path_ + "/identity";
-  mrt::Random::Seed seed;
-  if (const auto content = read_small_file(file, seed.size())) {
-    if (content->size() == seed.size()) {
-      std::copy(content->begin(), content->end(), seed.begin());
-      be_somebody(seed);
+  if (const auto content = read_small_file(file, identity_.size())) {
+    if (content->size() == identity_.size()) {
+      std::copy(content->begin(), content->end(), identity_.begin());
       return true;
     }
     warning = fmt::format("{} is no identity: a new one is used and not kept", clean(file));
     return false;
   }
   if (errno == ENOENT) {
-    seed = mrt::uv::entropy_seed();
-    const mrt::ByteView bytes(seed);
-    if (replace_file(file, mrt::as_text(bytes), true)) {
-      be_somebody(seed);
-      return true;
-    }
+    identity_ = mrt::uv::entropy_seed();
+    if (replace_file(file, mrt::as_text(identity_), true)) return true;
   }
   warning = fmt::format("cannot keep {}: {}; nothing is kept", clean(file), errno_text());
   return false;
-}
-
-void StateDir::be_somebody(const mrt::Random::Seed& seed) {
-  std::array<uint8_t, crypto_sign_PUBLICKEYBYTES> public_key;
-  std::array<uint8_t, crypto_sign_SECRETKEYBYTES> secret_key;
-  static_assert(crypto_sign_SEEDBYTES == std::tuple_size_v<mrt::Random::Seed>);
-  crypto_sign_seed_keypair(public_key.data(), secret_key.data(), seed.data());
-  sodium_memzero(secret_key.data(), secret_key.size());
-  std::array<uint8_t, crypto_hash_sha256_BYTES> digest;
-  crypto_hash_sha256(digest.data(), public_key.data(), public_key.size());
-  std::copy_n(digest.begin(), node_id_.bytes.size(), node_id_.bytes.begin());
 }
 
 const std::vector<mrt::Address>& StateDir::known(const std::string& network) const {
@@ -175,8 +192,16 @@ const std::vector<mrt::Address>& StateDir::known(const std::string& network) con
   return found == known_.end() ? nobody : found->second;
 }
 
-void StateDir::remember(const std::string& network, const std::vector<mrt::Address>& addresses) {
+std::optional<mrt::NetworkKey> StateDir::known_key(const std::string& network) const {
+  const auto found = secrets_.find(network);
+  if (found == secrets_.end()) return std::nullopt;
+  return mrt::NetworkKey{mrt::Access::secret, found->second};
+}
+
+void StateDir::remember(const std::string& network, const std::vector<mrt::Address>& addresses,
+                        const mrt::NetworkKey& key) {
   if (!keeps() || addresses.empty()) return;
+  remember_secret(network, key);
   std::vector<mrt::Address> all = addresses;
   for (const mrt::Address& address : known(network)) {
     if (std::find(all.begin(), all.end(), address) == all.end()) all.push_back(address);
@@ -184,11 +209,27 @@ void StateDir::remember(const std::string& network, const std::vector<mrt::Addre
   all.resize(std::min(all.size(), known_addresses_max));
   if (all == known(network)) return;
   if (known_.size() >= known_networks_max && !known_.contains(network)) {
+    secrets_.erase(known_.begin()->first);
     known_.erase(known_.begin());
   }
   known_[network] = std::move(all);
   // Where this fails a later join by name misses something; no more is lost.
   replace_file(path_ + "/peers", write_known_peers(known_), false);
+}
+
+void StateDir::remember_secret(const std::string& network, const mrt::NetworkKey& key) {
+  const auto before = known_key(network);
+  const bool secret = key.access == mrt::Access::secret;
+  if (secret ? before && before->secret == key.secret : !before) return;
+  known_.erase(network);
+  secrets_.erase(network);
+  if (secret) {
+    if (secrets_.size() >= known_networks_max) secrets_.erase(secrets_.begin());
+    secrets_.emplace(network, key.secret);
+  }
+  std::string text = write_known_secrets(secrets_);
+  replace_file(path_ + "/secrets", text, false);
+  mrt::wipe({reinterpret_cast<uint8_t*>(text.data()), text.size()});
 }
 
 }  // namespace client

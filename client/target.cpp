@@ -39,15 +39,16 @@ std::optional<Target> parse_target(std::string_view text, std::string& why) {
   if (text.starts_with(invite_prefix)) {
     auto invite = parse_invite(text, why);
     if (!invite) return std::nullopt;
-    return Target{std::move(invite->addresses), std::move(invite->network)};
+    return Target{std::move(invite->addresses), std::move(invite->network),
+                  mrt::NetworkKey{invite->access, std::move(invite->secret)}};
   }
   const bool like_an_address = text.find_first_of(": \t") != std::string_view::npos;
   if (!like_an_address && mrt::Address::parse(text, 0)) {
     why = fmt::format("'{}' lacks its port: {}:PORT", text, text);
     return std::nullopt;
   }
-  if (!like_an_address && is_network_name(text)) return Target{{}, std::string(text)};
-  if (const auto address = parse_remote(text, why)) return Target{{*address}, std::nullopt};
+  if (!like_an_address && is_network_name(text)) return Target{{}, std::string(text), {}};
+  if (const auto address = parse_remote(text, why)) return Target{{*address}, {}, {}};
   return std::nullopt;
 }
 

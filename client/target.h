@@ -10,12 +10,16 @@
 #include <vector>
 
 #include "mrt/base/address.h"
+#include "mrt/types.h"
 
 namespace client {
 
 struct Target {
   std::vector<mrt::Address> addresses;  // empty: only a name is known
   std::optional<std::string> network;   // an invite and a name say which; an address does not
+  // What the star there asks for, where an invite says it. A password is not in an invite: its
+  // bytes are empty until somebody types it.
+  std::optional<mrt::NetworkKey> key;
   bool operator==(const Target&) const = default;
 };
 

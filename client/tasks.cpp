@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "client/text.h"
+#include "mrt/base/secret.h"
 
 namespace client {
 
@@ -33,6 +34,17 @@ void OneShot::on_event(App& app, const node::Event& event) {
   } else {
     on_further(app, event);
   }
+}
+
+bool OneShot::on_password_wanted(App& app, const node::CommandFailed& failed) {
+  if (failed.command != join_ || questions_left_ == 0) return false;
+  --questions_left_;
+  Target target = *app.options().target;
+  target.key = app.ask_password(failed.message);
+  if (!target.key) return false;
+  app.join(join_, target);
+  mrt::wipe(target.key->secret);
+  return true;
 }
 
 std::unique_ptr<GetTask> GetTask::create(Options& options, std::string& why) {

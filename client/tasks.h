@@ -17,6 +17,8 @@ class OneShot : public Task {
   bool is_talkative() const override { return false; }
   void on_start(App& app) override;
   void on_event(App& app, const node::Event& event) override;
+  /// There is nothing else to do: it waits for the answer, three times.
+  bool on_password_wanted(App& app, const node::CommandFailed& failed) override;
   ExitCode interrupted() const override { return ExitCode::interrupted; }
 
  protected:
@@ -25,6 +27,7 @@ class OneShot : public Task {
 
  private:
   node::CommandId join_;
+  int questions_left_ = 3;
 };
 
 class GetTask final : public OneShot {

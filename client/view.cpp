@@ -13,6 +13,22 @@ static bool uses_colour(const Options& options, const Console& console) {
   return console.results_are_terminal() && console.notes_are_terminal();
 }
 
+static std::string how_to_join(const Invited& invited) {
+  const std::string command = fmt::format("`thuban join {}`", invited.address.to_string());
+  switch (invited.access) {
+    case mrt::Access::secret:
+      return fmt::format(
+          "others on this host join with {}, others elsewhere with this invite\n"
+          "(it lets in whoever has it):",
+          command);
+    case mrt::Access::password:
+      return fmt::format("others join with {} or this invite, and the password:", command);
+    case mrt::Access::open:
+      break;
+  }
+  return fmt::format("others join with {} or this invite:", command);
+}
+
 View::View(Console& console, Log& log, const Options& options, bool talkative)
     : console_(console),
       log_(log),
@@ -28,10 +44,7 @@ void View::show(const Report& report) {
   const auto line = screen_.show(report);
   if (json_) return write_json(to_json(report, now));
   if (const auto* invited = std::get_if<Invited>(&report); invited && !quiet_) {
-    note(
-        fmt::format("others join with `thuban join {}` or with this invite\n"
-                    "(nothing is protected yet: whoever reaches the node comes in):",
-                    invited->address.to_string()));
+    note(how_to_join(*invited));
   }
   const bool wanted = talkative_ || (line && line->kind != Line::Kind::note);
   if (line && wanted) write_line(*line);

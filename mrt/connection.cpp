@@ -30,148 +30,64 @@ TransportParameters parameters_of(const EndpointConfig& config, const ResetToken
   p.udp_payload_max = std::max(config.mtu_bytes_max, packet_bytes_initial);
   p.socket_buffer = config.socket_buffer_bytes;
   p.ack_delay_max = Receiver::ack_delay_max;
-  p.reset_token = token;
+  if (config.plain) p.reset_token = token;  // else it is told in a sealed packet
   return p;
-}
-
-Bytes encoded(const TransportParameters& parameters) {
-  Builder out;
-  write_parameters(out, parameters);
-  return out.take();
 }
 
 }  // namespace
 
-Connection::Connection(Instant now, const EndpointConfig& config, const Identity& identity,
-                       const Path& path, const Random::Seed& seed)
-    : config_(config),
-      identity_(identity),
+Connection::Connection(Instant now, const Household& household, const Names& names,
+                       const Path& path, const Random::Seed& seed, const NetworkKey& shown)
+    : household_(household),
+      names_(names),
       random_(seed),
       path_(path, true),
       sender_(random_.fork(), packet_bytes_initial),
-      ours_(parameters_of(config, identity.reset_token)),
-      initiator_id_(identity.handshake_id),
-      known_to_user_(true) {
-  Rcon rcon;
-  rcon.scid = identity.scid;
-  rcon.id = identity.handshake_id;
-  rcon.parameters = encoded(ours_);
-  long_packet_ = write_packet(rcon);
-  long_packets_due_ = 1;
-  timers_.set(Timer::handshake_limit, now + config.handshake_timeout);
+      ours_(parameters_of(household.config, names.reset_token)),
+      initiator_id_(names.handshake_id),
+      key_shown_(shown) {
+  call(now, names.handshake_id, shown);
 }
 
-Connection::Connection(Instant now, const EndpointConfig& config, const Identity& identity,
+Connection::Connection(Instant now, const Household& household, const Names& names,
                        const Path& path, const Random::Seed& seed, const Rcon& rcon,
-                       const TransportParameters& theirs)
-    : config_(config),
-      identity_(identity),
+                       const TransportParameters& theirs, const NetworkKey& key)
+    : household_(household),
+      names_(names),
       random_(seed),
       path_(path, false),
       sender_(random_.fork(), packet_bytes_initial),
-      ours_(parameters_of(config, identity.reset_token)) {
-  accept(now, rcon, theirs);
-}
-
-void Connection::accept(Instant now, const Rcon& rcon, const TransportParameters& theirs) {
-  state_ = State::half_open;
-  initiator_id_ = rcon.id;
-  peer_cid_ = rcon.scid;
-  theirs_ = theirs;
-  Acon acon;
-  acon.dcid = rcon.scid;
-  acon.scid = identity_.scid;
-  acon.initiator_id = rcon.id;
-  acon.responder_id = identity_.handshake_id;
-  acon.parameters = encoded(ours_);
-  long_packet_ = write_packet(acon);
-  long_packets_due_ = 1;
-  long_packets_sent_ = 0;
-  seal_ = Seal::plain(rcon.id, identity_.handshake_id);
-  path_.on_received(path_.path().remote, packet_bytes_initial);
-  timers_.clear_all();
-  timers_.set(Timer::handshake_limit, now + config_.handshake_timeout);
-}
-
-void Connection::on_rcon_again(const Path& path) {
-  if (state_ != State::half_open || path.remote != path_.path().remote) return;
-  path_.on_received(path.remote, packet_bytes_initial);
-  long_packets_due_ = 1;
-}
-
-void Connection::answer_instead(Instant now, const Rcon& rcon, const TransportParameters& theirs) {
-  CHECK(state_ == State::requesting);
-  accept(now, rcon, theirs);
-}
-
-void Connection::on_acon(Instant now, const Path& path, const Acon& acon) {
-  const bool ours = acon.dcid == identity_.scid && acon.initiator_id == identity_.handshake_id;
-  if (state_ != State::requesting || !ours || path.remote != path_.path().remote) return;
-  const auto theirs = read_parameters(acon.parameters);
-  if (acon.suite != suite_plain || !theirs) {
-    report_closed(CloseCode::transport_parameter, false, "unusable ACON");
-    state_ = State::dead;
-    return;
-  }
-  theirs_ = *theirs;
-  peer_cid_ = acon.scid;
-  // A repeated RCON makes it unknown which one was answered (Karn).
-  if (long_packets_sent_ == 1) sender_.on_handshake_rtt(now - long_packet_at_);
-  seal_ = Seal::plain(identity_.handshake_id, acon.responder_id);
-  path_.set_local(path.local);
-  ping_due_ = true;
-  start_open(now, true);
-}
-
-void Connection::prove(Instant now, PacketNumber number) {
-  // A sample only if the first packet answers the only ACON: later ones were waited for.
-  if (long_packets_sent_ == 1 && number.value == 0) sender_.on_handshake_rtt(now - long_packet_at_);
-  path_.prove();
-  start_open(now, false);
+      ours_(parameters_of(household.config, names.reset_token)) {
+  if (!accept(now, rcon, theirs, key)) state_ = State::dead;
 }
 
 void Connection::start_open(Instant now, bool initiator) {
   state_ = State::open;
-  long_packet_ = Bytes{};
-  long_packets_due_ = 0;
+  calling_.reset();
+  answer_ = {};
   timers_.clear_all();
   known_to_user_ = true;
-  streams_.emplace(identity_.id, initiator, config_, ours_, theirs_);
+  streams_.emplace(names_.id, initiator, household_.config, ours_, theirs_);
   mtu_ = MtuProber(mtu_limit());
   // RFC 9000 section 10.1: the lesser of both.
   idle_timeout_ = std::min(ours_.idle_timeout, theirs_.idle_timeout);
   last_received_ = now;
-  events_.push_back(Connected{identity_.id, initiator});
+  // The initiator shows that the ACON arrived, and each side who it is.
+  ping_due_ = initiator || !seal_->is_plain();
+  if (!keys_logged_.empty()) events_.push_back(KeysLogged{std::move(keys_logged_)});
+  events_.push_back(Connected{names_.id, initiator});
   update_timers(now);
 }
 
 size_t Connection::mtu_limit() const {
-  return std::max(packet_bytes_initial,
-                  std::min({config_.mtu_bytes_max, static_cast<size_t>(theirs_.udp_payload_max),
-                            peer_buffer() / packets_in_buffer_min}));
+  return std::max(packet_bytes_initial, std::min({household_.config.mtu_bytes_max,
+                                                  static_cast<size_t>(theirs_.udp_payload_max),
+                                                  peer_buffer() / packets_in_buffer_min}));
 }
 
 // WIRE.md 3.8: half of what the peer's kernel holds.
 size_t Connection::peer_buffer() const {
   return static_cast<size_t>(std::min<uint64_t>(theirs_.socket_buffer / 2, SIZE_MAX));
-}
-
-void Connection::on_cookie(const Cookie& cookie) {
-  if (state_ != State::requesting || cookie.id != identity_.handshake_id || cookie_taken_) return;
-  cookie_taken_ = true;
-  Rcon rcon;
-  rcon.scid = identity_.scid;
-  rcon.id = identity_.handshake_id;
-  rcon.parameters = encoded(ours_);
-  rcon.cookie = cookie.cookie;
-  long_packet_ = write_packet(rcon);
-  long_packets_due_ = 1;
-}
-
-void Connection::on_refuse(CloseCode code, std::string reason) {
-  if (state_ != State::requesting) return;
-  report_closed(code, true, std::move(reason));
-  state_ = State::dead;
 }
 
 void Connection::on_reset(const Reset& reset) {
@@ -189,7 +105,7 @@ void Connection::abandon() {
 
 void Connection::report_closed(CloseCode code, bool by_peer, std::string reason) {
   timers_.clear_all();
-  if (known_to_user_) events_.push_back(Closed{identity_.id, code, by_peer, std::move(reason)});
+  if (known_to_user_) events_.push_back(Closed{names_.id, code, by_peer, std::move(reason)});
 }
 
 void Connection::linger(Instant now, State state) {
@@ -240,7 +156,7 @@ void Connection::on_timeout(Instant now) {
     state_ = State::dead;
   }
   if (timers_.expire(Timer::closed, now)) state_ = State::dead;
-  if (timers_.expire(Timer::handshake, now)) long_packets_due_ = 1;
+  if (timers_.expire(Timer::handshake, now) && calling_) calling_->out.due = true;
   if (timers_.expire(Timer::closing, now)) close_due_ = true;
   if (state_ == State::dead) timers_.clear_all();
   if (state_ != State::open) return;
@@ -270,6 +186,7 @@ void Connection::on_timeout(Instant now) {
     }
   }
   if (timers_.expire(Timer::mtu, now)) mtu_.on_timeout(now);
+  if (timers_.expire(Timer::old_key, now)) seal_->forget_old_key();
   if (timers_.expire(Timer::path, now)) {
     const Path old = path_.path();
     if (path_.on_timeout(now)) start_path(old);
@@ -288,9 +205,9 @@ void Connection::update_timers(Instant now) {
   timers_.set(Timer::path, path_.deadline());
   // RFC 9000 section 10.1: never below three probe time-outs.
   timers_.set(Timer::idle, last_received_ + std::max<Duration>(idle_timeout_, 3 * probe_timeout()));
-  if (config_.keep_alive > Duration{})
-    timers_.set(Timer::keep_alive,
-                std::max({last_received_, last_eliciting_sent_, kept_alive_}) + config_.keep_alive);
+  if (household_.config.keep_alive > Duration{})
+    timers_.set(Timer::keep_alive, std::max({last_received_, last_eliciting_sent_, kept_alive_}) +
+                                       household_.config.keep_alive);
   streams_->announce(events_);
   close_if_flushed(now);
 }
@@ -338,7 +255,7 @@ bool Connection::send_datagram(ByteView bytes) {
 void Connection::on_datagram(const DatagramFrame& frame) {
   if (datagrams_held_ >= datagrams_held_max) return;
   ++datagrams_held_;
-  events_.push_back(DatagramReceived{identity_.id, Bytes(frame.bytes.begin(), frame.bytes.end())});
+  events_.push_back(DatagramReceived{names_.id, Bytes(frame.bytes.begin(), frame.bytes.end())});
 }
 
 void Connection::on_message_taken(size_t bytes) {
@@ -367,6 +284,8 @@ ConnectionStats Connection::stats() const {
   out.packets_lost_spuriously = sender_.packets_lost_spuriously();
   out.mtu_bytes = mtu_.packet_bytes();
   out.last_received = last_received_;
+  out.sealed = seal_ && !seal_->is_plain();
+  out.key_updates = seal_ ? seal_->key_updates() : 0;
   return out;
 }
 
@@ -376,8 +295,11 @@ bool Connection::is_consistent() const {
   if (!sender_.is_consistent() || !receiver_.is_consistent()) return false;
   if ((state_ == State::open) != streams_.has_value() && state_ != State::dead) return false;
   if (state_ == State::open && (!seal_ || !streams_->is_consistent())) return false;
+  if (state_ == State::requesting && !calling_) return false;
+  if (state_ == State::open && calling_) return false;
+  if (state_ == State::half_open && answer_.packet.empty()) return false;
   if ((state_ == State::requesting || state_ == State::half_open) &&
-      (long_packet_.empty() || timers_.at(Timer::handshake_limit) == never))
+      (timers_.at(Timer::handshake_limit) == never))
     return false;
   if ((state_ == State::closing || state_ == State::draining) && timers_.at(Timer::closed) == never)
     return false;

@@ -13,10 +13,12 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "mrt/agreement.h"
 #include "mrt/base/machine.h"
 #include "mrt/base/random.h"
 #include "mrt/handshake.h"
@@ -30,9 +32,20 @@
 
 namespace mrt {
 
+/// What all connections of an endpoint share; it outlives them.
+struct Household {
+  const EndpointConfig& config;
+  const Identity& identity;
+  CipherPool& ciphers;
+};
+
+/// The suite to use of those offered: 0 where there is none in common.
+uint8_t suite_for(uint8_t offered, const EndpointConfig& config);
+
 class Connection {
  public:
-  struct Identity {
+  /// What this one is known by.
+  struct Names {
     ConnectionId id;
     uint64_t scid;  // what the peer puts into its packets
     HandshakeId handshake_id;
@@ -40,19 +53,26 @@ class Connection {
   };
 
   /// Calls: the RCON is due at once.
-  Connection(Instant now, const EndpointConfig& config, const Identity& identity, const Path& path,
-             const Random::Seed& seed);
-  /// Answers an RCON. REQUIRES: its parameters are right.
-  Connection(Instant now, const EndpointConfig& config, const Identity& identity, const Path& path,
-             const Random::Seed& seed, const Rcon& rcon, const TransportParameters& theirs);
+  Connection(Instant now, const Household& household, const Names& names, const Path& path,
+             const Random::Seed& seed, const NetworkKey& shown);
+  /// Answers an RCON, which showed `key`. REQUIRES: its parameters are right, and suite_for() it
+  /// is not 0. The connection is dead where the key exchange makes no sense.
+  Connection(Instant now, const Household& household, const Names& names, const Path& path,
+             const Random::Seed& seed, const Rcon& rcon, const TransportParameters& theirs,
+             const NetworkKey& key);
 
   // Inputs: long packets that were matched with this connection.
   void on_acon(Instant now, const Path& path, const Acon& acon);
   void on_rcon_again(const Path& path);
   /// Both call at once, and the peer's handshake id is the smaller.
-  void answer_instead(Instant now, const Rcon& rcon, const TransportParameters& theirs);
+  /// False where the RCON makes no sense: then this connection goes on calling.
+  [[nodiscard]] bool answer_instead(Instant now, const Rcon& rcon,
+                                    const TransportParameters& theirs, const NetworkKey& key);
+  /// An RCON from the peer's address. True if it is the peer's half of a call by both, repeated
+  /// since it has not heard that its ACON has opened this connection; else it comes from a new one.
+  bool on_rival_rcon(Instant now);
   void on_cookie(const Cookie& cookie);
-  void on_refuse(CloseCode code, std::string reason);
+  void on_refuse(const HandshakeId& id, CloseCode code, std::string reason);
   void on_reset(const Reset& reset);
   /// One short packet, and the end of a batch of them. True if it passed its check.
   bool on_packet(Instant now, const Path& path, const ShortHeader& header, MutableBytes packet);
@@ -70,8 +90,8 @@ class Connection {
   void close_when_sent(Instant now, CloseCode code, std::string_view reason, Duration limit);
   /// The peer has a new connection with us: this one ends without a word.
   void abandon();
-  /// connect() gave the id of a connection that the peer had begun.
-  void make_known() { known_to_user_ = true; }
+  /// connect() gave the id of a connection that the peer, or somebody in its name, had begun.
+  void call_too(Instant now, const NetworkKey& shown);
   std::optional<StreamId> open_stream(Priority priority);
   void set_priority(StreamId stream, Priority priority);
   size_t write(StreamId stream, ByteView bytes);
@@ -84,13 +104,18 @@ class Connection {
   void on_datagram_taken() { --datagrams_held_; }
 
   // Getters.
-  ConnectionId id() const { return identity_.id; }
-  uint64_t scid() const { return identity_.scid; }
+  ConnectionId id() const { return names_.id; }
+  uint64_t scid() const { return names_.scid; }
   uint64_t peer_cid() const { return peer_cid_; }
   /// The RCON's, whoever sent it: what a repetition of it is known by.
   const HandshakeId& initiator_id() const { return initiator_id_; }
-  const HandshakeId& handshake_id() const { return identity_.handshake_id; }
+  /// Of the RCON that this side sends, while it does.
+  const HandshakeId* calling_id() const { return calling_ ? &calling_->rcon.id : nullptr; }
+  /// What the caller showed, whichever side that was.
+  const NetworkKey& key_shown() const { return key_shown_; }
+  const std::optional<PublicKey>& peer_key() const { return peer_key_; }
   const Path& path() const { return path_.path(); }
+  bool is_path_proven() const { return path_.proven(); }
   bool is_requesting() const { return state_ == State::requesting; }
   bool is_half_open() const { return state_ == State::half_open; }
   bool is_open() const { return state_ == State::open; }
@@ -104,9 +129,13 @@ class Connection {
  private:
   enum class State { requesting, half_open, open, closing, draining, dead };
 
-  // connection.cpp: life
+  // connection_handshake.cpp
   void start_open(Instant now, bool initiator);
-  void accept(Instant now, const Rcon& rcon, const TransportParameters& theirs);
+  void call(Instant now, const HandshakeId& id, const NetworkKey& shown);
+  bool accept(Instant now, const Rcon& rcon, const TransportParameters& theirs,
+              const NetworkKey& key);
+  void take_keys(const Agreed& agreed, HandshakeRole role, uint8_t suite);
+  void fail_call(CloseCode code, std::string reason);
   void prove(Instant now, PacketNumber number);
   void report_closed(CloseCode code, bool by_peer, std::string reason);
   void linger(Instant now, State state);
@@ -115,8 +144,10 @@ class Connection {
   Duration probe_timeout() const;
 
   // connection_receive.cpp
+  bool authenticate(Instant now, ByteView frames);
   void read_frames(Instant now, const Path& path, ByteView frames, bool& ack_eliciting);
   CloseCode on_frame(Instant now, const Path& path, const Frame& frame);
+  void bound_answers(size_t first, size_t packet_bytes);
   CloseCode on_ack(Instant now, const AckFrame& ack);
   void on_outcome(Instant now, const SendOutcome& outcome);
   void on_close_frame(Instant now, const CloseFrame& frame);
@@ -135,13 +166,14 @@ class Connection {
   bool anything_eliciting() const;
   void write_eliciting(Writer& out);
   ShortHeader next_header() const;
+  void begin_packet(Writer& out);
   size_t seal_packet(MutableBytes room, size_t size);
   size_t peer_buffer() const;
   size_t mtu_limit() const;
   bool takes_commands() const { return state_ == State::open && !flushing_; }
 
-  EndpointConfig config_;
-  Identity identity_;
+  const Household& household_;
+  Names names_;
   State state_ = State::requesting;
   Random random_;
   PathValidator path_;
@@ -155,21 +187,37 @@ class Connection {
   std::optional<Streams> streams_;
   std::deque<Event> events_;
 
-  // Handshake.
+  // Handshake. What is only needed until the connection is open goes then.
+  struct Repeated {  // an RCON or ACON
+    Bytes packet;
+    bool due = false;
+    int sent = 0;
+    Instant sent_at{};
+  };
+  struct Calling {
+    Rcon rcon;
+    NetworkKey shown;
+    std::optional<Call> call;  // not in suite plain
+    Repeated out;
+    Duration interval = rcon_interval_first;
+  };
+  std::unique_ptr<Calling> calling_;
+  Repeated answer_;  // the ACON
   HandshakeId initiator_id_{};
+  NetworkKey key_shown_;
+  HandshakeRole role_ = HandshakeRole::initiator;
+  TranscriptHash transcript_{};
+  std::optional<PublicKey> peer_key_;
+  std::string keys_logged_;     // until the connection is open
+  Bytes proof_;                 // of our identity, until the peer has acknowledged it
   bool known_to_user_ = false;  // the id was given by connect() or in Connected
-  bool cookie_taken_ = false;
   uint64_t peer_cid_ = 0;
-  Bytes long_packet_;  // the RCON or ACON, to be sent again
-  int long_packets_due_ = 0;
-  int long_packets_sent_ = 0;
-  Instant long_packet_at_{};
-  Duration rcon_interval_ = rcon_interval_first;
 
   // Path frames to answer, each to where it came from.
   struct PathAnswer {
     Path path;
     uint64_t value;
+    size_t bytes_max;
   };
   std::deque<PathAnswer> path_answers_;
 

@@ -9,6 +9,9 @@
 
 namespace mrt {
 
+// RFC 9001 section 6.5.
+static constexpr int old_key_probe_timeouts = 3;
+
 // Challenges of the peer that wait for their answer; more are dropped, it will ask again.
 static constexpr size_t path_answers_max = 4;
 
@@ -17,10 +20,17 @@ bool Connection::on_packet(Instant now, const Path& path, const ShortHeader& hea
   if (!seal_) return false;
   const PacketNumber number{
       expand_packet_number(header.number_truncated, header.number_bytes, receiver_.end_number())};
-  if (!seal_->open(number, header.key_phase, packet)) {
-    ++counters_.packets_corrupt;
+  // RFC 9001 section 9.5's advice: a replay is known before anything is computed for it.
+  if (!is_over() && !receiver_.is_new(number)) return false;
+  const bool phase_before = seal_->receiving_phase();
+  if (!seal_->open(number, header.key_phase, header.size(), packet)) {
+    if (++counters_.packets_corrupt >= forgeries_max && state_ == State::open)
+      close(now, CloseCode::aead_limit, "too many forged packets");
     return false;
   }
+  // RFC 9001 section 6.5: the key before is kept for three probe time-outs.
+  if (seal_->receiving_phase() != phase_before)
+    timers_.set(Timer::old_key, now + old_key_probe_timeouts * probe_timeout());
   counters_.bytes_received += packet.size();
   if (state_ == State::closing) {
     // The peer has not heard: again, for the 1st, 2nd, 4th, 8th ... packet.
@@ -28,7 +38,10 @@ bool Connection::on_packet(Instant now, const Path& path, const ShortHeader& hea
     return true;
   }
   if (is_over()) return true;
-  if (!receiver_.is_new(number)) return false;
+  const ByteView frames =
+      packet.subspan(header.size(), packet.size() - header.size() - trailer_bytes);
+  // WIRE.md 3.10: nothing is accepted from a peer that has not said who it is.
+  if (!seal_->is_plain() && !peer_key_ && !authenticate(now, frames)) return false;
   ++counters_.packets_received;
   last_received_ = now;
   if (state_ == State::half_open) {
@@ -38,11 +51,30 @@ bool Connection::on_packet(Instant now, const Path& path, const ShortHeader& hea
   path_.on_received(path.remote, packet.size());
   if (number.value >= receiver_.end_number()) follow_peer(now, path, packet.size());
 
-  const ByteView frames =
-      packet.subspan(header.size(), packet.size() - header.size() - trailer_bytes);
   bool ack_eliciting = false;
+  const size_t answers_before = path_answers_.size();
   read_frames(now, path, frames, ack_eliciting);
-  receiver_.on_packet(now, number, ack_eliciting);
+  bound_answers(answers_before, packet.size());
+  // A late packet may have told that its own number needs no ack any more.
+  if (receiver_.is_new(number)) receiver_.on_packet(now, number, ack_eliciting);
+  return true;
+}
+
+/// Whether these frames begin with a proof of the peer's identity. A wrong one ends it all.
+bool Connection::authenticate(Instant now, ByteView frames) {
+  Reader in(frames);
+  const auto first = read_frame(in);
+  const auto* auth = first ? std::get_if<AuthFrame>(&*first) : nullptr;
+  const HandshakeRole theirs =
+      role_ == HandshakeRole::initiator ? HandshakeRole::responder : HandshakeRole::initiator;
+  if (!auth) return false;
+  const auto proof = check_proof(auth->bytes, theirs, transcript_);
+  if (!proof) {
+    close(now, CloseCode::bad_identity, "the identity is not proven");
+    return false;
+  }
+  peer_key_ = proof->key;
+  theirs_.reset_token = proof->reset_token;
   return true;
 }
 
@@ -75,7 +107,7 @@ CloseCode Connection::on_frame(Instant now, const Path& path, const Frame& frame
 
     CloseCode operator()(const PaddingFrame&) { return CloseCode::none; }
     CloseCode operator()(const PingFrame&) { return CloseCode::none; }
-    // WIRE.md 5: the proof of identity has no meaning without a cipher.
+    // WIRE.md 5: checked before any other frame; it comes again until it is acknowledged.
     CloseCode operator()(const AuthFrame&) { return CloseCode::none; }
     CloseCode operator()(const DataBlockedFrame&) { return CloseCode::none; }
     CloseCode operator()(const AckFrame& ack) { return self.on_ack(now, ack); }
@@ -103,21 +135,30 @@ CloseCode Connection::on_frame(Instant now, const Path& path, const Frame& frame
     }
     CloseCode operator()(const PathChallengeFrame& challenge) {
       if (self.path_answers_.size() < path_answers_max)
-        self.path_answers_.push_back({path, challenge.value});
+        self.path_answers_.push_back({path, challenge.value, packet_bytes_initial});
       return CloseCode::none;
     }
     CloseCode operator()(const PathResponseFrame& response) {
       if (self.path_.on_response(response.value))
-        self.events_.push_back(PathChanged{self.identity_.id, self.path_.path()});
+        self.events_.push_back(PathChanged{self.names_.id, self.path_.path()});
       return CloseCode::none;
     }
   };
   return std::visit(Visitor{*this, now, path}, frame);
 }
 
+// RFC 9000 section 8.2.2 lets an answer be short where it would break the rule of three times.
+// Together, since one small packet may hold several challenges, and its sender be a false one.
+void Connection::bound_answers(size_t first, size_t packet_bytes) {
+  for (size_t i = first; i < path_answers_.size(); ++i)
+    path_answers_[i].bytes_max =
+        std::min(packet_bytes_initial, 3 * packet_bytes / (path_answers_.size() - first));
+}
+
 CloseCode Connection::on_ack(Instant now, const AckFrame& ack) {
   const SendOutcome& outcome = sender_.on_ack(now, ack, theirs_.ack_delay_max);
   if (outcome.violation) return CloseCode::protocol_violation;
+  seal_->on_acked({ack.largest});
   on_outcome(now, outcome);
   return CloseCode::none;
 }
@@ -126,6 +167,8 @@ void Connection::on_outcome(Instant now, const SendOutcome& outcome) {
   for (const SentFrame& frame : outcome.acked) {
     if (frame.kind == SentFrame::Kind::ack)
       receiver_.on_ack_acked({frame.offset});
+    else if (frame.kind == SentFrame::Kind::auth)
+      proof_ = Bytes{};
     else
       streams_->on_acked(frame);
   }
@@ -161,7 +204,7 @@ void Connection::start_path(const Path& old) {
     mtu_ = MtuProber(mtu_limit());
     sender_.on_new_path(mtu_.packet_bytes());
   }
-  if (path_.proven()) events_.push_back(PathChanged{identity_.id, path_.path()});
+  if (path_.proven()) events_.push_back(PathChanged{names_.id, path_.path()});
 }
 
 }  // namespace mrt

@@ -14,8 +14,11 @@ namespace {
 // An ack-only packet in so many carries a PING, so that the peer's acks of our acks let us
 // forget old ranges (RFC 9000 section 13.2.4).
 constexpr int acks_per_ping = 32;
-// An ACK and the control frames in front of data leave at least this much of a packet for data.
-constexpr size_t close_packet_bytes_max = 400;
+// Where an unproven path allows few bytes, path frames go before the proof of identity: a
+// challenge and the head of the AUTH frame.
+constexpr size_t beside_proof_bytes = 16;
+// Header, proof of identity, RCLS with its longest reason, trailer: at most 437 bytes.
+constexpr size_t close_packet_bytes_max = 440;
 
 }  // namespace
 
@@ -35,6 +38,7 @@ std::optional<Transmit> Connection::poll_transmit(Instant now, MutableBytes buff
         close(now, CloseCode::protocol_violation, "nothing is acknowledged");
         return poll_transmit(now, buffer);
       }
+      seal_->renew_if_due(sender_.next_number());
       out = transmit_path_frame(now, buffer);
       if (!out) out = transmit_mtu_probe(now, buffer);
       if (!out) out = transmit_batch(now, buffer);
@@ -53,17 +57,21 @@ std::optional<Transmit> Connection::poll_transmit(Instant now, MutableBytes buff
 
 // WIRE.md 3.1, 3.2.
 std::optional<Transmit> Connection::transmit_long(Instant now, MutableBytes buffer) {
-  if (long_packets_due_ == 0) return std::nullopt;
-  if (path_.allowance() < long_packet_.size()) return std::nullopt;
-  long_packets_due_ = 0;
-  ++long_packets_sent_;
-  long_packet_at_ = now;
-  std::copy(long_packet_.begin(), long_packet_.end(), buffer.begin());
-  if (state_ == State::requesting) {
-    timers_.set(Timer::handshake, now + rcon_interval_);
-    rcon_interval_ = std::min(2 * rcon_interval_, rcon_interval_max);
+  Repeated* next = nullptr;
+  if (calling_ && calling_->out.due) {
+    next = &calling_->out;
+    timers_.set(Timer::handshake, now + calling_->interval);
+    calling_->interval = std::min(2 * calling_->interval, rcon_interval_max);
+  } else if (answer_.due && path_.allowance() >= answer_.packet.size()) {
+    next = &answer_;
+  } else {
+    return std::nullopt;
   }
-  return Transmit{path_.path(), long_packet_.size(), long_packet_.size()};
+  next->due = false;
+  ++next->sent;
+  next->sent_at = now;
+  std::copy(next->packet.begin(), next->packet.end(), buffer.begin());
+  return Transmit{path_.path(), next->packet.size(), next->packet.size()};
 }
 
 ShortHeader Connection::next_header() const {
@@ -76,6 +84,16 @@ ShortHeader Connection::next_header() const {
   return header;
 }
 
+// The header and, until the peer has acknowledged it, who we are: it goes before all else in
+// each packet (WIRE.md 3.10), so none of them is worthless where another one was lost.
+void Connection::begin_packet(Writer& out) {
+  records_.clear();
+  write_short_header(out, next_header());
+  if (proof_.empty() || out.remaining() < proof_.size() + beside_proof_bytes) return;
+  write_frame(out, AuthFrame{proof_});
+  records_.push_back({.kind = SentFrame::Kind::auth});
+}
+
 // Pads to the least size, seals, and gives the packet's size.
 size_t Connection::seal_packet(MutableBytes room, size_t size) {
   const size_t least = short_packet_bytes_min - trailer_bytes;
@@ -85,7 +103,7 @@ size_t Connection::seal_packet(MutableBytes room, size_t size) {
     size = least;
   }
   const MutableBytes packet = room.first(size + trailer_bytes);
-  seal_->seal(sender_.next_number(), packet);
+  seal_->seal(sender_.next_number(), next_header().size(), packet);
   return packet.size();
 }
 
@@ -94,11 +112,10 @@ std::optional<Transmit> Connection::transmit_close(Instant now, MutableBytes buf
   if (path_.allowance() < close_packet_bytes_max) return std::nullopt;
   close_due_ = false;
   Writer out(buffer.first(close_packet_bytes_max - trailer_bytes));
-  write_short_header(out, next_header());
+  begin_packet(out);
   write_frame(out, CloseFrame{static_cast<uint64_t>(close_code_), as_bytes(close_reason_)});
   CHECK(out.ok());
   const size_t size = seal_packet(buffer, out.size());
-  records_.clear();
   sender_.on_sent(now, {.bytes = size}, records_);
   timers_.set(Timer::closing, now + probe_timeout());
   return Transmit{path_.path(), size, size};
@@ -110,12 +127,12 @@ std::optional<Transmit> Connection::transmit_path_frame(Instant now, MutableByte
   const auto challenge = path_.challenge_to_send();
   if (!challenge && path_answers_.empty()) return std::nullopt;
   const Path to = challenge ? path_.path() : path_answers_.front().path;
-  const size_t allowance =
-      to.remote == path_.path().remote ? path_.allowance() : packet_bytes_initial;
-  const size_t size_max = std::min({packet_bytes_initial, allowance, buffer.size()});
+  const size_t allowance = to.remote == path_.path().remote ? path_.allowance() : SIZE_MAX;
+  const size_t wanted = challenge ? packet_bytes_initial : path_answers_.front().bytes_max;
+  const size_t size_max = std::min({wanted, allowance, buffer.size()});
   if (size_max < short_packet_bytes_min) return std::nullopt;
   Writer out(buffer.first(size_max - trailer_bytes));
-  write_short_header(out, next_header());
+  begin_packet(out);
   if (challenge) {
     write_frame(out, PathChallengeFrame{*challenge});
     path_.on_challenge_sent();
@@ -125,7 +142,6 @@ std::optional<Transmit> Connection::transmit_path_frame(Instant now, MutableByte
   }
   out.zeros(out.remaining());
   const size_t size = seal_packet(buffer, out.size());
-  records_.clear();
   sender_.on_sent(now, {.bytes = size, .ack_eliciting = true}, records_);
   last_eliciting_sent_ = now;
   return Transmit{to, size, size};
@@ -135,11 +151,10 @@ std::optional<Transmit> Connection::transmit_mtu_probe(Instant now, MutableBytes
   const auto probe_size = mtu_.probe_due(now, counters_.bytes_sent);
   if (!probe_size || *probe_size > buffer.size() || !path_.proven()) return std::nullopt;
   Writer out(buffer.first(*probe_size - trailer_bytes));
-  write_short_header(out, next_header());
+  begin_packet(out);
   write_frame(out, PingFrame{});
   out.zeros(out.remaining());
   const size_t size = seal_packet(buffer, out.size());
-  records_.clear();
   sender_.on_sent(now, {.bytes = size, .ack_eliciting = true, .mtu_probe = true}, records_);
   mtu_.on_probe_sent(now, size, probe_timeout());
   return Transmit{path_.path(), size, size};
@@ -180,20 +195,20 @@ bool Connection::may_send_eliciting(Instant now, size_t bytes) {
 size_t Connection::build_packet(Instant now, MutableBytes room) {
   const bool eliciting = may_send_eliciting(now, room.size());
   if (!eliciting && !receiver_.ack_due(now)) return 0;
-  records_.clear();
   Writer out(room.first(room.size() - trailer_bytes));
-  write_short_header(out, next_header());
+  begin_packet(out);
   const size_t header_bytes = out.size();
+  const bool proves = !records_.empty();
   if (receiver_.ack_useful()) {
     const PacketNumber largest = receiver_.write_ack(now, out);
     records_.push_back({SentFrame::Kind::ack, false, 0, {}, largest.value});
   }
   const size_t before = out.size();
   if (eliciting) write_eliciting(out);
-  const bool elicits =
-      out.size() > before || (before > header_bytes && acks_alone_ >= acks_per_ping);
-  if (out.size() == header_bytes) return 0;
-  if (elicits && out.size() == before) write_frame(out, PingFrame{});
+  const bool says_nothing = out.size() == header_bytes && !proves;
+  if (says_nothing) return 0;
+  const bool elicits = proves || out.size() > before || acks_alone_ >= acks_per_ping;
+  if (elicits && out.size() == before && !proves) write_frame(out, PingFrame{});
   CHECK(out.ok());
   const size_t size = seal_packet(room, out.size());
   acks_alone_ = elicits ? 0 : acks_alone_ + 1;

@@ -24,7 +24,11 @@ constexpr int resets_per_second = 100;
 }  // namespace
 
 Endpoint::Endpoint(const EndpointConfig& config, const Random::Seed& seed)
-    : config_(config), random_(seed), secrets_(random_) {}
+    : config_(config),
+      random_(seed),
+      secrets_(random_),
+      identity_(config.identity),
+      household_(std::make_unique<Household>(Household{config_, identity_, ciphers_})) {}
 
 Endpoint::~Endpoint() = default;
 
@@ -44,13 +48,18 @@ void Endpoint::on_datagrams(Instant now, const Path& path, Ecn, size_t segment_s
     } else if (form == PacketForm::short_packet) {
       on_short(now, path, packet, batch);
     } else {
+      end_batch(now, batch);  // what comes may end that connection
       on_long(now, path, packet);
     }
   }
-  if (batch) {
-    batch->connection->on_batch_end(now);
-    settle(*batch);
-  }
+  end_batch(now, batch);
+}
+
+void Endpoint::end_batch(Instant now, Entry*& batch) {
+  if (!batch) return;
+  batch->connection->on_batch_end(now);
+  settle(*batch);
+  batch = nullptr;
 }
 
 void Endpoint::on_short(Instant now, const Path& path, MutableBytes packet, Entry*& batch) {
@@ -60,16 +69,13 @@ void Endpoint::on_short(Instant now, const Path& path, MutableBytes packet, Entr
     return;
   }
   if (!batch || batch->connection->scid() != header->dcid) {
-    if (batch) {
-      batch->connection->on_batch_end(now);
-      settle(*batch);
-    }
+    end_batch(now, batch);
     batch = find_by_cid(header->dcid);
   }
   if (!batch) return answer_unknown(now, path, header->dcid, packet.size());
   const bool was_half_open = batch->connection->is_half_open();
   if (!batch->connection->on_packet(now, path, *header, packet)) ++stats_.datagrams_dropped;
-  if (was_half_open && batch->connection->is_open()) on_opened(*batch);
+  if (was_half_open && batch->connection->is_open()) on_opened(now, *batch);
 }
 
 void Endpoint::on_long(Instant now, const Path& path, ByteView packet) {
@@ -116,13 +122,20 @@ void Endpoint::on_rcon(Instant now, const Path& path, ByteView packet) {
     return settle(entry);
   }
   Entry* calling = find_by_remote(path.remote);
+  if (calling && calling->connection->on_rival_rcon(now)) return settle(*calling);
   if (!calling || !calling->connection->is_requesting()) return accept(now, path, *rcon);
   // WIRE.md 3.2: both call at once. The owner of the smaller handshake id stays initiator.
   const auto theirs = read_parameters(rcon->parameters);
-  if (!theirs || calling->connection->handshake_id() < rcon->id) return;
-  by_initiator_id_.erase(calling->connection->initiator_id());
-  calling->connection->answer_instead(now, *rcon, *theirs);
-  by_initiator_id_[rcon->id] = calling->connection->id();
+  if (!theirs || *calling->connection->calling_id() < rcon->id) return;
+  CloseCode why{};
+  const auto key = key_for(path, *rcon, &calling->connection->key_shown(), why);
+  if (!key) return refuse(path, *rcon, why);
+  const HandshakeId before = calling->connection->initiator_id();
+  if (!calling->connection->answer_instead(now, *rcon, *theirs, *key)) {
+    ++stats_.datagrams_dropped;
+    return;
+  }
+  reindex(*calling, before);
   settle(*calling);
 }
 
@@ -130,22 +143,65 @@ void Endpoint::accept(Instant now, const Path& path, const Rcon& rcon) {
   if (!config_.accepting) return refuse(path, rcon, CloseCode::refused, "not accepting");
   const auto theirs = read_parameters(rcon.parameters);
   if (!theirs) return refuse(path, rcon, CloseCode::transport_parameter, "parameters");
-  if ((rcon.suites & suite_plain) == 0) return refuse(path, rcon, CloseCode::refused, "suites");
-  // WIRE.md 3.3: half full, a listener keeps nothing for an address that has shown nothing.
-  if (half_open_ > config_.half_open_max / 2 &&
-      !secrets_.cookie_is_right(now, path.remote, rcon.cookie))
-    return reply(path, write_packet(Cookie{rcon.scid, rcon.id, secrets_.cookie(now, path.remote)}));
-  if (half_open_ >= config_.half_open_max) {
+  CloseCode why{};
+  const auto key = key_for(path, rcon, nullptr, why);
+  if (!key) return refuse(path, rcon, why);
+  // WIRE.md 3.3: before any state and any arithmetic.
+  const bool has_cookie = secrets_.cookie_is_right(now, path.remote, rcon.cookie);
+  const bool guessing = key->access != Access::open;
+  const bool crowded = half_open_ > config_.half_open_max / 2;
+  switch (doors_.on_call(now, path.remote, has_cookie, guessing, crowded)) {
+    case Doors::Verdict::ask_cookie:
+      return reply(path,
+                   write_packet(Cookie{rcon.scid, rcon.id, secrets_.cookie(now, path.remote)}));
+    case Doors::Verdict::wait:
+      ++stats_.datagrams_dropped;
+      return;
+    case Doors::Verdict::answer:
+      break;
+  }
+  // A part is kept for those who were here before, so that a crowd at the door keeps no member
+  // out that has lost its connection.
+  const bool known = doors_.is_known(path.remote);
+  const auto places = [known](size_t max) { return known ? max : max - max / 8; };
+  if (half_open_ >= places(config_.half_open_max)) {
     ++stats_.datagrams_dropped;  // it calls again, and perhaps there is room then
     return;
   }
-  if (entries_.size() >= config_.connections_max)
+  if (entries_.size() >= places(config_.connections_max))
     return refuse(path, rcon, CloseCode::refused, "full");
   const uint64_t cid = new_cid();
-  const Connection::Identity identity{next_id_, cid, random_.array<16>(),
-                                      secrets_.reset_token(cid)};
-  settle(add(
-      std::make_unique<Connection>(now, config_, identity, path, random_.fork(), rcon, *theirs)));
+  const Connection::Names names{next_id_, cid, random_.array<16>(), secrets_.reset_token(cid)};
+  Entry& entry = add(std::make_unique<Connection>(now, *household_, names, path, random_.fork(),
+                                                  rcon, *theirs, *key));
+  if (guessing) entry.tried = has_cookie ? Doors::Try::with_cookie : Doors::Try::without_cookie;
+  settle(entry);
+}
+
+// WIRE.md 3.10: what the caller shows must be of the kind that is asked for here. Whether it is
+// right the key exchange tells.
+std::optional<NetworkKey> Endpoint::key_for(const Path& path, const Rcon& rcon,
+                                            const NetworkKey* dialled, CloseCode& why) const {
+  if (suite_for(rcon.suites, config_) == 0) {
+    why = CloseCode::suite_mismatch;
+    return std::nullopt;
+  }
+  if (config_.plain) return NetworkKey{};
+  const auto offer = read_offer(rcon.handshake);
+  if (!offer || !hint_fits(*offer, rcon.id, config_.network)) {
+    why = offer ? CloseCode::other_network : CloseCode::protocol_violation;
+    return std::nullopt;
+  }
+  // Both call each other: this side has a key for that one.
+  if (dialled && dialled->access == offer->access) return *dialled;
+  const NetworkKey& own = config_.network_key;
+  if (offer->access == own.access) return own;
+  const bool guest = offer->access == Access::open;
+  if (guest && own.access == Access::secret && path.is_on_one_host()) return NetworkKey{};
+  why = own.access == Access::password ? CloseCode::password_needed
+        : own.access == Access::secret ? CloseCode::invite_needed
+                                       : CloseCode::network_is_open;
+  return std::nullopt;
 }
 
 void Endpoint::on_acon(Instant now, const Path& path, ByteView packet) {
@@ -155,9 +211,11 @@ void Endpoint::on_acon(Instant now, const Path& path, ByteView packet) {
     ++stats_.datagrams_dropped;
     return;
   }
-  const bool was_requesting = entry->connection->is_requesting();
+  const bool was_open = entry->connection->is_open();
+  const HandshakeId before = entry->connection->initiator_id();
   entry->connection->on_acon(now, path, *acon);
-  if (was_requesting && entry->connection->is_open()) on_opened(*entry);
+  reindex(*entry, before);
+  if (!was_open && entry->connection->is_open()) on_opened(now, *entry);
   settle(*entry);
 }
 
@@ -175,11 +233,11 @@ void Endpoint::on_cookie(ByteView packet) {
 void Endpoint::on_refuse(ByteView packet) {
   const auto refuse = read_refuse(packet);
   Entry* entry = refuse ? find_by_cid(refuse->dcid) : nullptr;
-  if (!entry || entry->connection->handshake_id() != refuse->id) {
+  if (!entry) {
     ++stats_.datagrams_dropped;
     return;
   }
-  entry->connection->on_refuse(static_cast<CloseCode>(refuse->code), refuse->reason);
+  entry->connection->on_refuse(refuse->id, static_cast<CloseCode>(refuse->code), refuse->reason);
   settle(*entry);
 }
 
@@ -192,7 +250,8 @@ void Endpoint::on_version_list(ByteView packet) {
   }
   const auto& versions = list->versions;
   if (std::find(versions.begin(), versions.end(), wire_version) != versions.end()) return;
-  entry->connection->on_refuse(CloseCode::refused, "version");
+  if (const HandshakeId* id = entry->connection->calling_id())
+    entry->connection->on_refuse(HandshakeId(*id), CloseCode::refused, "version");
   settle(*entry);
 }
 
@@ -328,6 +387,13 @@ Endpoint::Entry& Endpoint::add(std::unique_ptr<Connection> connection) {
   return entry;
 }
 
+void Endpoint::reindex(Entry& entry, const HandshakeId& before) {
+  const HandshakeId& now = entry.connection->initiator_id();
+  if (now == before) return;
+  by_initiator_id_.erase(before);
+  by_initiator_id_[now] = entry.connection->id();
+}
+
 void Endpoint::settle(Entry& entry, bool may_have_to_send) {
   Connection& connection = *entry.connection;
   DCHECK(connection.is_consistent());
@@ -345,7 +411,8 @@ void Endpoint::settle(Entry& entry, bool may_have_to_send) {
     entry.deadline = connection.next_timeout();
     if (entry.deadline != never) deadlines_.insert({entry.deadline, id});
   }
-  if (connection.path().remote != entry.remote) {
+  // Where a peer was shown to be: one packet with a false sender puts nobody there.
+  if (connection.is_path_proven() && connection.path().remote != entry.remote) {
     by_remote_.erase({entry.remote, id});
     entry.remote = connection.path().remote;
     by_remote_.insert({entry.remote, id});
@@ -357,8 +424,9 @@ void Endpoint::settle(Entry& entry, bool may_have_to_send) {
 }
 
 // WIRE.md 3.2: a peer that was restarted. Its new connection is proven, the old one ends.
-void Endpoint::on_opened(Entry& entry) {
+void Endpoint::on_opened(Instant now, Entry& entry) {
   const ConnectionId id = entry.connection->id();
+  doors_.on_proven(now, entry.connection->path().remote, entry.tried);
   std::vector<ConnectionId> old;
   auto it = by_remote_.lower_bound({entry.connection->path().remote, ConnectionId{0}});
   for (; it != by_remote_.end() && it->first == entry.connection->path().remote; ++it)

@@ -22,12 +22,15 @@
 
 #include "mrt/base/machine.h"
 #include "mrt/base/random.h"
+#include "mrt/doors.h"
 #include "mrt/handshake.h"
+#include "mrt/identity.h"
 #include "mrt/types.h"
 
 namespace mrt {
 
 class Connection;
+struct Household;
 
 class Endpoint {
  public:
@@ -49,7 +52,12 @@ class Endpoint {
   /// Starts a connection; Connected or Closed follows. Where one to that remote address is
   /// under way or open, that one's id. Nothing at connections_max or for an address that
   /// is not unicast.
-  std::optional<ConnectionId> connect(Instant now, const Path& path);
+  /// It shows `shown`, else the network's key; over loopback it shows no random secret, since
+  /// none is asked for there and the other side may have another one.
+  std::optional<ConnectionId> connect(Instant now, const Path& path,
+                                      const std::optional<NetworkKey>& shown = std::nullopt);
+  /// Callers are asked for this key from now on. Open connections stay.
+  void set_network_key(const NetworkKey& key);
   /// Sends RCLS and drops the connection after the closing period; Closed follows at once.
   /// What is still unsent is lost: use close_when_sent() to flush.
   void close(Instant now, ConnectionId id, CloseCode code, std::string_view reason);
@@ -76,6 +84,12 @@ class Endpoint {
   bool send_datagram(Instant now, ConnectionId id, ByteView bytes);
 
   // Getters.
+  const PublicKey& public_key() const;
+  /// Whose identity the peer has proven. Known before the first of its bytes is handed out;
+  /// nothing in suite plain.
+  std::optional<PublicKey> peer_key(ConnectionId id) const;
+  /// What was shown to get this connection, by whichever side called.
+  std::optional<NetworkKey> key_shown(ConnectionId id) const;
   std::optional<ConnectionStats> stats(ConnectionId id) const;
   const EndpointStats& endpoint_stats() const;
   /// Bytes that may be written now before write() is cut short; 0 for an unknown id.
@@ -90,6 +104,7 @@ class Endpoint {
     Address remote;            // as it stands in by_remote_
     bool ready = false;        // is in ready_
     bool half_open = false;    // is counted in half_open_
+    Doors::Try tried = Doors::Try::nothing;
   };
   struct Reply {
     Path path;
@@ -98,9 +113,13 @@ class Endpoint {
 
   // Datagrams by kind.
   void on_short(Instant now, const Path& path, MutableBytes packet, Entry*& batch);
+  void end_batch(Instant now, Entry*& batch);
   void on_long(Instant now, const Path& path, ByteView packet);
   void on_rcon(Instant now, const Path& path, ByteView packet);
   void accept(Instant now, const Path& path, const Rcon& rcon);
+  /// The key by which the caller may come in; nothing, and the code to refuse it with, else.
+  std::optional<NetworkKey> key_for(const Path& path, const Rcon& rcon, const NetworkKey* dialled,
+                                    CloseCode& why) const;
   void on_acon(Instant now, const Path& path, ByteView packet);
   void on_cookie(ByteView packet);
   void on_refuse(ByteView packet);
@@ -108,7 +127,7 @@ class Endpoint {
   void on_version_list(ByteView packet);
   void answer_unknown(Instant now, const Path& path, uint64_t dcid, size_t size);
   void reply(const Path& path, Bytes packet);
-  void refuse(const Path& path, const Rcon& rcon, CloseCode code, std::string_view reason);
+  void refuse(const Path& path, const Rcon& rcon, CloseCode code, std::string_view reason = "");
 
   Entry* find(ConnectionId id);
   const Entry* find(ConnectionId id) const;
@@ -116,10 +135,11 @@ class Endpoint {
   /// One that calls that address, or is called from it, or is open to it.
   Entry* find_by_remote(const Address& remote);
   Entry& add(std::unique_ptr<Connection> connection);
+  void reindex(Entry& entry, const HandshakeId& before);
   uint64_t new_cid();
   /// After anything was done to a connection: events, deadline, indices, its turn to send.
   void settle(Entry& entry, bool may_have_to_send = true);
-  void on_opened(Entry& entry);
+  void on_opened(Instant now, Entry& entry);
   void remove(Entry& entry);
   /// For commands: does `action` if the connection takes commands; else gives `otherwise`.
   template <class Result, class Action>
@@ -128,6 +148,10 @@ class Endpoint {
   EndpointConfig config_;
   Random random_;
   Secrets secrets_;
+  Identity identity_;
+  CipherPool ciphers_;
+  std::unique_ptr<Household> household_;  // what its connections share
+  Doors doors_;
   EndpointStats stats_;
 
   std::map<ConnectionId, Entry> entries_;

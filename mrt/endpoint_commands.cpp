@@ -8,20 +8,27 @@ namespace mrt {
 
 // -- Commands --
 
-std::optional<ConnectionId> Endpoint::connect(Instant now, const Path& path) {
+std::optional<ConnectionId> Endpoint::connect(Instant now, const Path& path,
+                                              const std::optional<NetworkKey>& shown) {
   if (!path.remote.is_unicast()) return std::nullopt;
+  const bool as_guest = config_.network_key.access == Access::secret && path.is_on_one_host();
+  const NetworkKey key = shown ? *shown : as_guest ? NetworkKey{} : config_.network_key;
   if (Entry* known = find_by_remote(path.remote)) {
-    known->connection->make_known();
-    return known->connection->id();
+    const ConnectionId id = known->connection->id();
+    known->connection->call_too(now, key);
+    settle(*known);
+    return id;
   }
   if (entries_.size() >= config_.connections_max) return std::nullopt;
   const uint64_t cid = new_cid();
-  const Connection::Identity identity{next_id_, cid, random_.array<16>(),
-                                      secrets_.reset_token(cid)};
-  Entry& entry = add(std::make_unique<Connection>(now, config_, identity, path, random_.fork()));
+  const Connection::Names names{next_id_, cid, random_.array<16>(), secrets_.reset_token(cid)};
+  Entry& entry =
+      add(std::make_unique<Connection>(now, *household_, names, path, random_.fork(), key));
   settle(entry);
-  return identity.id;
+  return names.id;
 }
+
+void Endpoint::set_network_key(const NetworkKey& key) { config_.network_key = key; }
 
 template <class Result, class Action>
 Result Endpoint::command(ConnectionId id, Result otherwise, Action action) {
@@ -99,6 +106,18 @@ bool Endpoint::send_datagram(Instant, ConnectionId id, ByteView bytes) {
 }
 
 // -- Getters --
+
+const PublicKey& Endpoint::public_key() const { return identity_.public_key(); }
+
+std::optional<PublicKey> Endpoint::peer_key(ConnectionId id) const {
+  const Entry* entry = find(id);
+  return entry ? entry->connection->peer_key() : std::nullopt;
+}
+
+std::optional<NetworkKey> Endpoint::key_shown(ConnectionId id) const {
+  const Entry* entry = find(id);
+  return entry ? std::optional(entry->connection->key_shown()) : std::nullopt;
+}
 
 std::optional<ConnectionStats> Endpoint::stats(ConnectionId id) const {
   const Entry* entry = find(id);

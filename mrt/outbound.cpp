@@ -147,8 +147,9 @@ bool Outbound::take_writable() {
 
 bool Outbound::anything_to_send() const {
   if (!resets_.empty() || !blocked_streams_.empty()) return true;
+  for (const Queue& lost : lost_)
+    if (!lost.empty()) return true;
   for (size_t level = 0; level < priority_count; ++level) {
-    if (!lost_[level].empty()) return true;
     if (fresh_[level].empty()) continue;
     // What is first decides: when the window stops it, nothing less urgent passes by.
     const auto it = streams_.find(fresh_[level].front());
@@ -198,9 +199,11 @@ void Outbound::write_control(Writer& out, std::vector<SentFrame>& records) {
 }
 
 void Outbound::write_data(Writer& out, std::vector<SentFrame>& records) {
+  bool more_allowed = true;
   for (size_t level = 0; level < priority_count; ++level) {
+    // What was lost needs no window, and may be what keeps the peer from opening it.
     write_lost(out, lost_[level], level, records);
-    if (!write_fresh(out, fresh_[level], level, records)) return;
+    more_allowed = more_allowed && write_fresh(out, fresh_[level], level, records);
   }
 }
 

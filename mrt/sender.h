@@ -34,6 +34,7 @@ struct SentFrame {
     max_stream_data,  // stream
     max_streams,
     reset_stream,  // stream
+    auth,          // said in every packet until one of them is acknowledged
   };
   Kind kind = Kind::data;
   bool fin = false;

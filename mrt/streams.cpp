@@ -189,6 +189,7 @@ void Streams::on_lost(const SentFrame& frame) {
       announce_streams_ = true;
       break;
     case SentFrame::Kind::ack:
+    case SentFrame::Kind::auth:
       break;
   }
 }

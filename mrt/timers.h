@@ -18,6 +18,7 @@ enum class Timer : size_t {
   pacing,           // enough credit for the next packets
   path,             // the new address has not answered
   mtu,              // a probe of the packet size has not been acknowledged
+  old_key,          // packets under the receiving key before this one have all come
   idle,
   keep_alive,
   flush,    // close_when_sent() waits no longer

@@ -4,6 +4,7 @@
 // configuration. Values only.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "mrt/base/bytes.h"
 #include "mrt/base/ids.h"
 #include "mrt/base/time.h"
+#include "mrt/seal.h"
 
 namespace mrt {
 
@@ -42,10 +44,30 @@ enum class CloseCode : uint64_t {
   frame_encoding = 0x07,
   transport_parameter = 0x08,
   protocol_violation = 0x0a,
+  wrong_secret = 0x0b,       // the password or secret that was shown is not that network's
+  password_needed = 0x0c,    // a listener admits only who knows its password
+  invite_needed = 0x0d,      // a listener admits only who has its secret, or calls over loopback
+  network_is_open = 0x0e,    // a secret was shown, and there is none
+  bad_identity = 0x0f,       // the peer did not prove its identity
   idle_timeout = 0x10,       // local only: nothing heard for the idle time-out
   handshake_timeout = 0x11,  // local only: no ACON
   reset = 0x12,              // local only: the peer does not know the connection any more
+  other_network = 0x13,      // the caller means a network of another name
+  suite_mismatch = 0x14,     // one side is plain and the other is not
+  aead_limit = 0x15,         // too many forged packets under one key (RFC 9001 section 6.6)
   application = 0x100,       // first of the user's
+};
+
+/// Who may come into a network, and what a caller shows to come in (WIRE.md 3.10).
+enum class Access : uint8_t {
+  open = 0,      // anyone: encrypted, not authenticated. Of a caller: it has nothing to show
+  secret = 1,    // who has the network's random secret, and who calls over loopback
+  password = 2,  // who knows the network's password
+};
+struct NetworkKey {
+  Access access = Access::open;
+  Bytes secret;  // the password or the random secret; empty where open
+  bool operator==(const NetworkKey&) const = default;
 };
 
 /// The handshake is done both ways: the peer has proven its address.
@@ -92,8 +114,14 @@ struct Closed {
   std::string reason;  // the peer's words: at most 256 bytes, not checked to be text
 };
 
+/// The traffic secrets of a connection as a line of text, for a dissector (WIRE.md 4.6). Only
+/// where EndpointConfig::keylog is set.
+struct KeysLogged {
+  std::string line;
+};
+
 using Event = std::variant<Connected, Readable, Writable, MessageReceived, DatagramReceived,
-                           StreamEnded, PathChanged, Closed>;
+                           StreamEnded, PathChanged, Closed, KeysLogged>;
 
 struct ConnectionStats {
   Path path;
@@ -111,8 +139,10 @@ struct ConnectionStats {
   uint64_t bytes_sent = 0;  // UDP payload
   uint64_t bytes_received = 0;
   uint64_t bytes_retransmitted = 0;
-  size_t mtu_bytes = 0;     // largest UDP payload proven to pass
-  Instant last_received{};  // when the peer was last heard
+  size_t mtu_bytes = 0;      // largest UDP payload proven to pass
+  Instant last_received{};   // when the peer was last heard
+  bool sealed = false;       // encrypted and authenticated
+  uint64_t key_updates = 0;  // how often this side has renewed its sending key
 };
 
 struct EndpointStats {
@@ -123,6 +153,17 @@ struct EndpointStats {
 
 struct EndpointConfig {
   bool accepting = true;
+  // Ed25519 seed (mrt/identity.h): who this endpoint is to its peers.
+  std::array<uint8_t, 32> identity{};
+  // Name and key of the network; peers with another one of either do not come in.
+  std::string network;
+  NetworkKey network_key;
+  // No encryption, and only with peers that say so too: the wire can be read.
+  bool plain = false;
+  // Nothing: AES-128-GCM where both CPUs have it, else ChaCha20-Poly1305. A simulation pins one.
+  std::optional<Cipher> only_cipher;
+  bool keylog = false;  // KeysLogged events
+  uint64_t packets_per_key = packets_per_key_default;
   // A star of thousands, not dozens; each idle connection costs less than 10 KB.
   size_t connections_max = 5'000;
   size_t half_open_max = 512;  // a burst of joins, and 0.6 MB of state at most

@@ -13,6 +13,7 @@
 
 #include "mrt/base/address.h"
 #include "mrt/base/time.h"
+#include "mrt/types.h"
 #include "node/file_io.h"
 #include "node/ids.h"
 
@@ -148,6 +149,15 @@ struct CommandFailed {
   CommandId command;
   ErrorCode code;
   std::string message;
+  bool password_asked = false;  // the star there has a password, and none or a wrong one was shown
+};
+/// The star that was joined has another key than this node had: who may come in now.
+struct AccessChanged {
+  mrt::Access access;
+};
+/// For a dissector (mrt::KeysLogged).
+struct KeysLogged {
+  std::string line;
 };
 /// A command that ends later than its call (offer, tell, hand-over) did what it should.
 struct CommandDone {
@@ -165,6 +175,6 @@ struct Stopped {
 using Event = std::variant<RoleChanged, RosterChanged, PeerJoined, PeerLeft, ChatDelivered,
                            GapFound, TellDelivered, FileOffered, FileWithdrawn, DownloadProgress,
                            FileReceived, Migrated, JoinDone, OwnStable, CommandFailed, CommandDone,
-                           Noted, Stopped, FileRequest>;
+                           AccessChanged, KeysLogged, Noted, Stopped, FileRequest>;
 
 }  // namespace node

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "mrt/key_schedule.h"
+
 namespace node {
 
 template <size_t N>
@@ -32,6 +34,13 @@ std::string FileHash::to_string() const { return mrt::to_hex(bytes); }
 std::optional<FileHash> FileHash::parse(std::string_view hex) {
   const auto bytes = parse_hex<32>(hex);
   return bytes ? std::optional(FileHash{*bytes}) : std::nullopt;
+}
+
+NodeId node_id_of(const mrt::PublicKey& key) {
+  const mrt::TranscriptHash hash = mrt::sha256(key);
+  NodeId id;
+  std::copy_n(hash.begin(), id.bytes.size(), id.bytes.begin());
+  return id;
 }
 
 void write_node_id(mrt::Builder& out, const NodeId& id) { out.bytes(id.bytes); }

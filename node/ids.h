@@ -13,6 +13,7 @@
 
 #include "mrt/base/bytes.h"
 #include "mrt/base/ids.h"
+#include "mrt/identity.h"
 
 namespace node {
 
@@ -67,6 +68,9 @@ struct FileHash {
 using FileToken = mrt::Id<struct FileTokenTag>;
 /// A command of the user, so that what comes of it can be told apart. 0: of no command.
 using CommandId = mrt::Id<struct CommandIdTag>;
+
+/// RFC 6234's SHA-256 of the key, cut to 128 bits: as hard to hit as the key is to guess.
+NodeId node_id_of(const mrt::PublicKey& key);
 
 void write_node_id(mrt::Builder& out, const NodeId& id);
 NodeId read_node_id(mrt::Reader& in);

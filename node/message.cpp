@@ -36,6 +36,13 @@ class FieldWriter {
   void field(const NodeId& id) { write_node_id(out_, id); }
   void field(const FileHash& hash) { out_.bytes(hash.bytes); }
   void field(const mrt::Address& address) { write_address(out_, address); }
+  void field(const mrt::PublicKey& key) { out_.bytes(key); }
+  void field(const mrt::NetworkKey& key) {
+    out_.u8(static_cast<uint8_t>(key.access));
+    if (key.access == mrt::Access::secret) bytes(key.secret, secret_bytes_max);
+  }
+  void identity(const NodeId&, const mrt::PublicKey& key) { field(key); }
+  void nick(const std::string& value) { text(value, nick_bytes_max); }
   void text(const std::string& value, size_t size_max) {
     CHECK(value.size() <= size_max);
     out_.sized_text(value);
@@ -77,14 +84,31 @@ class FieldReader {
     if (read < 1 || read > static_cast<uint8_t>(last)) in_.fail();
     value = static_cast<E>(read);
   }
-  template <class Tag>
-  void field(mrt::Id<Tag>& id) {
-    id.value = in_.varint();
-  }
+  void field(Epoch& epoch) { number_up_to(epoch.value, epoch_max); }
+  void field(Seq& seq) { number_up_to(seq.value, seq_max); }
+  void field(RosterVersion& version) { number_up_to(version.value, seq_max); }
   void field(Incarnation& id) { id.value = in_.u64(); }
   void field(NodeId& id) { id = read_node_id(in_); }
   void field(FileHash& hash) { hash.bytes = in_.array<32>(); }
   void field(mrt::Address& address) { address = mrt::read_address(in_); }
+  void field(mrt::PublicKey& key) { key = in_.array<32>(); }
+  void field(mrt::NetworkKey& key) {
+    const uint8_t access = in_.u8();
+    if (access > static_cast<uint8_t>(mrt::Access::password)) in_.fail();
+    key.access = static_cast<mrt::Access>(access);
+    if (key.access != mrt::Access::secret) return;
+    bytes(key.secret, secret_bytes_max);
+    if (key.secret.empty()) in_.fail();
+  }
+  /// Who it is follows from the key: nobody can say one and mean the other.
+  void identity(NodeId& node, mrt::PublicKey& key) {
+    field(key);
+    node = node_id_of(key);
+  }
+  void nick(std::string& value) {
+    value = in_.sized_text(nick_bytes_max);
+    if (!is_nick(value)) in_.fail();
+  }
   void text(std::string& value, size_t size_max) {
     value = in_.sized_text(size_max);
     if (!is_utf8(value)) in_.fail();
@@ -101,6 +125,11 @@ class FieldReader {
   }
 
  private:
+  void number_up_to(uint64_t& value, uint64_t max) {
+    value = in_.varint();
+    if (value > max) in_.fail();
+  }
+
   mrt::Reader& in_;
 };
 
@@ -113,9 +142,9 @@ template <class F>
 void visit(F& f, Hello& m) {
   f.choice(m.purpose, Purpose::answer);
   f.text(m.network, network_bytes_max);
-  f.field(m.node);
+  f.identity(m.node, m.key);
   f.field(m.incarnation);
-  f.text(m.nick, nick_bytes_max);
+  f.nick(m.nick);
   f.field(m.epoch);
   f.field(m.supernode);
   f.list(m.line, line_max, [&](ViewMark& v) {
@@ -132,10 +161,11 @@ template <class F>
 void visit(F& f, Welcome& m) {
   f.field(m.epoch);
   f.field(m.supernode);
-  f.text(m.nick, nick_bytes_max);
+  f.nick(m.nick);
   f.field(m.observed);
   f.flag(m.resumed);
   f.field(m.delivered);
+  f.field(m.key);
 }
 
 template <class F>
@@ -143,6 +173,7 @@ void visit(F& f, Redirect& m) {
   f.field(m.epoch);
   f.field(m.supernode);
   visit_addresses(f, m.addresses);
+  f.field(m.key);
 }
 
 template <class F>
@@ -159,9 +190,9 @@ void visit(F& f, RosterUpdate& m) {
   f.flag(m.full);
   f.flag(m.last);
   f.list(m.entries, roster_part_max, [&](RosterEntry& e) {
-    f.field(e.node);
+    f.identity(e.node, e.key);
     f.field(e.incarnation);
-    f.text(e.nick, nick_bytes_max);
+    f.nick(e.nick);
     visit_addresses(f, e.addresses);
     f.number(e.rank);
     f.number(e.rtt_us);
@@ -209,7 +240,7 @@ void visit(F& f, Ordered& m) {
   f.field(m.id.sender);
   f.field(m.id.incarnation);
   f.number(m.id.number);
-  f.text(m.nick, nick_bytes_max);
+  f.nick(m.nick);
   f.choice(m.kind, BroadcastKind::withdraw);
   f.bytes(m.body, text_bytes_max);
 }
@@ -231,12 +262,14 @@ void visit(F& f, Tell& m) {
   f.field(m.from);
   f.field(m.to);
   f.number(m.number);
-  f.text(m.text, text_bytes_max);
+  f.field(m.ephemeral);
+  f.bytes(m.sealed, sealed_tell_bytes_max);
 }
 
 template <class F>
 void visit(F& f, TellResult& m) {
   f.field(m.from);
+  f.field(m.to);
   f.number(m.number);
   f.flag(m.delivered);
 }
@@ -253,6 +286,7 @@ void visit(F& f, SupernodeClose& m) {
   visit_addresses(f, m.addresses);
   f.choice(m.reason, CloseReason::lost);
   f.field(m.final_seq);
+  f.field(m.key);
 }
 
 template <class F>
@@ -287,11 +321,13 @@ template <class F>
 void visit(F& f, Merge& m) {
   f.number(m.number);
   visit_addresses(f, m.targets);
+  f.field(m.key);
 }
 
 template <class F>
 void visit(F& f, MergeFailed& m) {
   f.number(m.number);
+  f.flag(m.auth);
   f.text(m.reason, reason_bytes_max);
 }
 

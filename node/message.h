@@ -18,6 +18,8 @@
 
 #include "mrt/base/address.h"
 #include "mrt/base/bytes.h"
+#include "mrt/identity.h"
+#include "mrt/types.h"
 #include "node/catalogue.h"
 #include "node/ids.h"
 
@@ -35,6 +37,14 @@ inline constexpr size_t line_max = 16;          // views back that two sides can
 inline constexpr size_t suspects_max = 16;      // nobody walks further down the succession
 inline constexpr size_t roster_part_max = 128;  // entries in one message: at most 45 KB
 inline constexpr size_t offers_part_max = 128;  // entries in one message: at most 41 KB
+inline constexpr size_t secret_bytes_max = 64;  // a random secret of a network, four times over
+/// A text with its length, in steps of tell_text_step, and the AEAD's tag (tell_seal.h).
+inline constexpr size_t tell_text_step = 64;
+inline constexpr size_t sealed_tell_bytes_max = text_bytes_max + tell_text_step + 16;
+/// No honest star comes near: a view each millisecond for 8,000 years. What is above is no
+/// message, so that counting on from a liar's word never leaves the range of a varint.
+inline constexpr uint64_t epoch_max = uint64_t{1} << 48;
+inline constexpr uint64_t seq_max = uint64_t{1} << 56;
 
 /// What the one who connects wants.
 enum class Purpose : uint8_t {
@@ -63,7 +73,7 @@ struct ViewMark {
 struct Hello {
   Purpose purpose = Purpose::join;
   std::string network;
-  NodeId node;
+  NodeId node;  // not on the wire: the fingerprint of `key`
   Incarnation incarnation;
   std::string nick;
   Epoch epoch;                 // of the sender's view
@@ -72,6 +82,7 @@ struct Hello {
   uint32_t star_size = 1;
   uint32_t history = 0;  // how many past messages are wanted
   std::vector<mrt::Address> addresses;
+  mrt::PublicKey key{};
 };
 
 /// The supernode takes a member in; Roster, StandingOffers, Ordered and Ready follow.
@@ -83,6 +94,7 @@ struct Welcome {
   bool resumed =
       false;      // the newcomer's line goes on after `delivered`; else it starts at `delivered`
   Seq delivered;  // what follows begins after this place
+  mrt::NetworkKey key{};  // a password is not told: who comes in has shown it
 };
 
 /// "I am no supernode; it is there."
@@ -90,6 +102,7 @@ struct Redirect {
   Epoch epoch;
   NodeId supernode;
   std::vector<mrt::Address> addresses;
+  mrt::NetworkKey key{};  // to call there with
 };
 
 struct Refuse {
@@ -98,12 +111,13 @@ struct Refuse {
 };
 
 struct RosterEntry {
-  NodeId node;
+  NodeId node;  // not on the wire: the fingerprint of `key`
   Incarnation incarnation;
   std::string nick;
   std::vector<mrt::Address> addresses;  // best first
   uint32_t rank = 0;                    // 0 is the supernode, 1 its first successor
   uint32_t rtt_us = 0;                  // between it and the supernode; old news at times
+  mrt::PublicKey key{};
   bool operator==(const RosterEntry&) const = default;
 };
 
@@ -174,15 +188,18 @@ struct Stable {
   Seq seq;
 };
 
+/// From one to one; whoever relays it reads nothing (tell_seal.h).
 struct Tell {
   NodeId from;
   NodeId to;
-  uint64_t number = 0;  // the sender's, for TellResult
-  std::string text;
+  uint64_t number = 0;         // rises in each life of the sender
+  mrt::PublicKey ephemeral{};  // X25519, of this message alone
+  mrt::Bytes sealed;
 };
 
 struct TellResult {
-  NodeId from;
+  NodeId from;  // whose Tell it was
+  NodeId to;
   uint64_t number = 0;
   bool delivered = false;
 };
@@ -199,6 +216,7 @@ struct SupernodeClose {
   std::vector<mrt::Address> addresses;
   CloseReason reason = CloseReason::left;
   Seq final_seq;
+  mrt::NetworkKey key{};  // of the star that is joined, where reason is `merged`; else the own one
 };
 
 /// "I hear nothing of these any more": the supernode, and successors that are silent too.
@@ -233,10 +251,12 @@ struct Want {
 struct Merge {
   uint64_t number = 0;
   std::vector<mrt::Address> targets;
+  mrt::NetworkKey key{};  // to call there with; a password is the own star's
 };
 
 struct MergeFailed {
   uint64_t number = 0;
+  bool auth = false;  // the key was not that star's
   std::string reason;
 };
 

@@ -2,6 +2,9 @@
 #include "node/migration.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "node/order.h"
 
 namespace node {
 
@@ -12,8 +15,10 @@ void Migration::on_view(mrt::Instant, Epoch epoch, const std::vector<NodeId>& by
   by_rank_ = by_rank;
   silent_.clear();
   doubters_.clear();
+  call_.reset();
   survivors_.clear();
   awaited_survivors_.clear();
+  filled_from_ = {};
   leader_ = {};
   reason_ = CloseReason::lost;
   rejoins_ = 0;
@@ -36,6 +41,7 @@ NodeId Migration::first_live() const {
 
 void Migration::leave_steady(mrt::Instant now) {
   if (phase_ == Phase::steady) began_ = now;
+  call_.reset();
 }
 
 void Migration::on_silent(mrt::Instant now, const NodeId& node) {
@@ -43,7 +49,12 @@ void Migration::on_silent(mrt::Instant now, const NodeId& node) {
   switch (phase_) {
     case Phase::steady:
       // A silent successor concerns the supernode; a member only when its turn comes.
-      if (!by_rank_.empty() && node == by_rank_.front()) doubt(now);
+      if (by_rank_.empty() || node != by_rank_.front()) break;
+      if (const auto call = std::exchange(call_, std::nullopt)) {
+        follow(now, call->from, call->message);
+      } else {
+        doubt(now);
+      }
       break;
     case Phase::doubting:
       walk(now);
@@ -81,7 +92,7 @@ void Migration::doubt(mrt::Instant now) {
 void Migration::walk(mrt::Instant now) {
   const NodeId next = first_live();
   if (next == self_) {
-    if (may_take_over()) {
+    if (may_take_over(now)) {
       gather(now, {epoch_seen_.value + 1}, reason_);
     } else {
       deadline_ = now + agreement_wait;
@@ -102,25 +113,34 @@ void Migration::walk(mrt::Instant now) {
   deadline_ = now + successor_wait;
 }
 
-/// Someone else misses the supernode too, or nobody else is left who could.
-bool Migration::may_take_over() const {
+/// How many said lately that they do not hear that node.
+size_t Migration::agreeing(mrt::Instant now, const NodeId& node) const {
+  const auto it = doubters_.find(node);
+  if (it == doubters_.end()) return 0;
+  return static_cast<size_t>(
+      std::count_if(it->second.begin(), it->second.end(),
+                    [&](const auto& said) { return now - said.second < suspect_time; }));
+}
+
+/// Someone else misses the supernode too, or nobody else is left who could. Where this node hears
+/// it, more than half must say otherwise, its own voice counted: one liar unseats nobody.
+bool Migration::may_take_over(mrt::Instant now) const {
   if (by_rank_.empty()) return false;
   const NodeId& supernode = by_rank_.front();
   const auto others =
       static_cast<size_t>(std::count_if(by_rank_.begin(), by_rank_.end(), [&](const NodeId& node) {
         return node != self_ && node != supernode && !silent_.contains(node);
       }));
-  const auto it = doubters_.find(supernode);
-  const size_t agreeing = it == doubters_.end() ? 0 : it->second.size();
-  if (silent_.contains(supernode)) return others == 0 || agreeing > 0;
-  return agreeing * 2 > others;
+  const size_t agree = agreeing(now, supernode);
+  if (silent_.contains(supernode)) return others == 0 || agree > 0;
+  return agree * 2 > others + 1;
 }
 
 void Migration::on_suspect(mrt::Instant now, const NodeId& from, const Suspect& message) {
-  if (message.epoch != epoch_ || by_rank_.empty()) return;
+  if (message.epoch != epoch_ || by_rank_.empty() || by_rank_.front() == self_) return;
   for (const NodeId& node : message.silent) {
     if (std::find(by_rank_.begin(), by_rank_.end(), node) != by_rank_.end()) {
-      doubters_[node].insert(from);
+      doubters_[node][from] = now;
     }
   }
   if (phase_ == Phase::gathering && awaited_survivors_.contains(from)) {
@@ -132,10 +152,10 @@ void Migration::on_suspect(mrt::Instant now, const NodeId& from, const Suspect& 
   const size_t half = by_rank_.size() / 2;
   for (const NodeId& node : by_rank_) {
     if (node == self_) break;
-    const bool most_say_so = doubters_[node].size() > half;
+    const bool most_say_so = agreeing(now, node) > half;
     if (!silent_.contains(node) && !most_say_so) return;
   }
-  if (may_take_over()) {
+  if (may_take_over(now)) {
     leave_steady(now);
     gather(now, {epoch_seen_.value + 1}, reason_);
   }
@@ -159,12 +179,34 @@ void Migration::on_close(mrt::Instant now, const SupernodeClose& message) {
   actions_.push_back(SendSurvivor{leader_, next_epoch_});
 }
 
-void Migration::on_gather(mrt::Instant now, const NodeId& from, const Gather& message) {
+void Migration::on_gather(mrt::Instant now, const NodeId& from, const Gather& message,
+                          mrt::Duration word_wait) {
   if (message.successor != from || message.epoch <= epoch_) return;
+  if (phase_ == Phase::steady) {
+    // A supernode hears itself; where others have begun without it, it meets and joins them.
+    if (by_rank_.empty() || by_rank_.front() == self_) return;
+    if (call_ && std::pair(message.epoch, from) < std::pair(call_->message.epoch, call_->from)) {
+      return;
+    }
+    call_ = {from, message, now};
+    deadline_ = now + word_wait;
+    actions_.push_back(AskWord{});
+    return;
+  }
   const bool gathering = phase_ == Phase::gathering || phase_ == Phase::filling;
   const bool led = gathering || phase_ == Phase::following;
   const NodeId leader = gathering ? self_ : leader_;
   if (led && std::pair(message.epoch, from) < std::pair(next_epoch_, leader)) return;
+  follow(now, from, message);
+}
+
+void Migration::on_word(mrt::Instant when) {
+  if (!call_ || when <= call_->at) return;
+  call_.reset();
+  deadline_ = mrt::never;
+}
+
+void Migration::follow(mrt::Instant now, const NodeId& from, const Gather& message) {
   leave_steady(now);
   note_epoch(message.epoch);
   silent_.erase(from);
@@ -218,6 +260,8 @@ void Migration::fill(mrt::Instant now, Seq mine) {
     // Only of the view that both come from: in another line the same places mean others.
     if (survivor.epoch != epoch_ || survivor.supernode != by_rank_.front()) continue;
     if (survivor.held_from.value > mine.value + 1) continue;
+    // Nobody can hold more: it would be asked for what it does not have.
+    if (survivor.delivered.value > mine.value + tail_messages_max) continue;
     if (survivor.delivered > (best ? best->delivered : mine)) {
       best = &survivor;
       filled_from_ = node;
@@ -232,6 +276,11 @@ void Migration::fill(mrt::Instant now, Seq mine) {
   actions_.push_back(Begin{next_epoch_, survivors_});
 }
 
+Seq Migration::filled_to() const {
+  const auto it = survivors_.find(filled_from_);
+  return it == survivors_.end() ? Seq{} : it->second.delivered;
+}
+
 void Migration::on_filled(mrt::Instant now, Seq mine) {
   if (phase_ != Phase::filling || deadline_ == mrt::never) return;
   const auto it = survivors_.find(filled_from_);
@@ -240,6 +289,7 @@ void Migration::on_filled(mrt::Instant now, Seq mine) {
 
 void Migration::on_stall(mrt::Instant now) {
   doubters_.clear();
+  call_.reset();
   if (phase_ == Phase::doubting) {
     on_view(now, epoch_, by_rank_);
   } else if (deadline_ != mrt::never) {
@@ -252,6 +302,9 @@ void Migration::on_timeout(mrt::Instant now, Seq mine) {
   deadline_ = mrt::never;
   switch (phase_) {
     case Phase::steady:
+      if (const auto call = std::exchange(call_, std::nullopt)) {
+        follow(now, call->from, call->message);
+      }
       break;
     case Phase::doubting: {
       const NodeId next = first_live();

@@ -11,8 +11,10 @@
 //   any -> steady          on_view(): a view has begun, here or elsewhere
 //
 // 1. One is gathered by one successor at a time: the one with the higher (epoch, id).
-// 2. Every phase but steady has a deadline; at it the next in the succession is tried.
-// 3. What it hands out is bounded by the roster.
+// 2. Nobody is gathered away from a supernode that is heard, whoever says that it is dead: a
+//    Gather that comes as news is followed only after a time without a word of the supernode.
+// 3. Every phase but steady has a deadline; at it the next in the succession is tried.
+// 4. What it hands out is bounded by the roster.
 #pragma once
 
 #include <deque>
@@ -39,6 +41,14 @@ inline constexpr mrt::Duration begin_wait = std::chrono::milliseconds(1500);
 /// How long a silent supernode is waited for by one whom nobody agrees with: then it is our
 /// connection that is broken, not the supernode.
 inline constexpr mrt::Duration agreement_wait = std::chrono::milliseconds(1000);
+
+/// What others said of a silent node counts so long: as long as any silence may last before it is
+/// suspect (suspicion.h), so that all who notice a death are counted together.
+inline constexpr mrt::Duration suspect_time = std::chrono::seconds(5);
+/// How long one that was gathered unexpectedly listens for its supernode: two round trips to it,
+/// within these. With both ways of the gathering it stays below gather_wait.
+inline constexpr mrt::Duration word_wait_min = std::chrono::milliseconds(50);
+inline constexpr mrt::Duration word_wait_max = std::chrono::milliseconds(250);
 
 /// A successor that lives and does not take over is left for the next one after this many tries
 /// to get back to the supernode.
@@ -72,7 +82,10 @@ class Migration {
   };
   /// Nobody agrees, or nobody is left to follow: connect anew to whoever is known.
   struct Rejoin {};
-  using Action = std::variant<SendSuspect, SendGather, SendSurvivor, SendWant, Begin, Rejoin>;
+  /// Have the supernode say a word, if it lives.
+  struct AskWord {};
+  using Action =
+      std::variant<SendSuspect, SendGather, SendSurvivor, SendWant, Begin, Rejoin, AskWord>;
 
   explicit Migration(const NodeId& self) : self_(self) {}
 
@@ -88,7 +101,11 @@ class Migration {
   void on_suspect(mrt::Instant now, const NodeId& from, const Suspect& message);
   /// SCLS with reason left or handover; `stays`: the old supernode will be a member.
   void on_close(mrt::Instant now, const SupernodeClose& message);
-  void on_gather(mrt::Instant now, const NodeId& from, const Gather& message);
+  /// `word_wait`: how long the supernode is listened for, where it was not missed here.
+  void on_gather(mrt::Instant now, const NodeId& from, const Gather& message,
+                 mrt::Duration word_wait);
+  /// When the supernode was last heard.
+  void on_word(mrt::Instant when);
   /// `mine`: the last place held here, in the view that this node comes from.
   void on_survivor(mrt::Instant now, const NodeId& from, const Survivor& message, Seq mine);
   /// A place was filled by what a survivor sent.
@@ -113,13 +130,24 @@ class Migration {
   CloseReason reason() const { return reason_; }
   /// Whom this node waits for: the successor that is to gather or begin; null where none.
   NodeId awaited() const;
+  /// Whose places are being filled in: nobody else's are taken; and up to where.
+  NodeId filled_from() const { return phase_ == Phase::filling ? filled_from_ : NodeId{}; }
+  Seq filled_to() const;
   /// As far down as anyone walks in one crisis, for keep-alives: those not silent yet.
   bool is_silent(const NodeId& node) const { return silent_.contains(node); }
 
  private:
   void doubt(mrt::Instant now);
   void walk(mrt::Instant now);
-  bool may_take_over() const;
+  bool may_take_over(mrt::Instant now) const;
+  struct Call {
+    NodeId from;
+    Gather message;
+    mrt::Instant at;
+  };
+
+  void follow(mrt::Instant now, const NodeId& from, const Gather& message);
+  size_t agreeing(mrt::Instant now, const NodeId& node) const;
   void gather(mrt::Instant now, Epoch epoch, CloseReason reason);
   void consider_gathered(mrt::Instant now, Seq mine);
   void fill(mrt::Instant now, Seq mine);
@@ -132,7 +160,9 @@ class Migration {
   Epoch epoch_seen_;
   std::vector<NodeId> by_rank_;
   std::set<NodeId> silent_;
-  std::map<NodeId, std::set<NodeId>> doubters_;  // of whom: who says that it is silent
+  // Of whom: who says that it is silent, and when.
+  std::map<NodeId, std::map<NodeId, mrt::Instant>> doubters_;
+  std::optional<Call> call_;  // steady: a Gather that is followed if the supernode is silent
   CloseReason reason_ = CloseReason::lost;
   NodeId leader_;  // following: whom; gathering: oneself
   Epoch next_epoch_;

@@ -10,9 +10,18 @@
 
 namespace node {
 
+/// The endpoint's part of the configuration: the network's name, and no key where nothing is
+/// encrypted and whoever calls is admitted.
+static NodeConfig with_network(NodeConfig config) {
+  config.endpoint.network = config.network;
+  if (config.endpoint.plain) config.endpoint.network_key = {};
+  return config;
+}
+
 Node::State::State(mrt::Instant now, const NodeConfig& node_config, const mrt::Random::Seed& seed)
-    : config(node_config),
-      self(config.id),
+    : config(with_network(node_config)),
+      identity(config.endpoint.identity),
+      self(node_id_of(identity.public_key())),
       random(seed),
       incarnation{random.u64()},
       nick(config.nick),
@@ -21,7 +30,9 @@ Node::State::State(mrt::Instant now, const NodeConfig& node_config, const mrt::R
       order(self, incarnation),
       migration(self),
       transfer(self) {
-  roster.put({self, incarnation, nick, config.addresses, 0, 0});
+  CHECK(network_key().secret.size() <= secret_bytes_max ||
+        network_key().access != mrt::Access::secret);
+  roster.put({self, incarnation, nick, config.addresses, 0, 0, identity.public_key()});
   transfer.on_supernode(now, self);
   if (config.host) become_supernode(now, {1});
   emit_role();
@@ -72,6 +83,7 @@ mrt::Instant Node::next_timeout() const { return state_->compute_timeout(); }
 Role Node::role() const { return state_->role(); }
 Epoch Node::epoch() const { return state_->epoch; }
 NodeId Node::id() const { return state_->self; }
+const mrt::NetworkKey& Node::network_key() const { return state_->network_key(); }
 const std::string& Node::nick() const { return state_->nick; }
 NodeId Node::supernode() const { return state_->supernode; }
 std::vector<Peer> Node::peers() const { return state_->peers(); }
@@ -98,6 +110,7 @@ std::vector<std::pair<NodeId, mrt::ConnectionStats>> Node::stats() const {
 void Node::State::after_input(mrt::Instant now) {
   if (!stopped) {
     poll_endpoint(now);
+    drop_slow(now);
     run_migration(now);
     pump_transfer(now);
     deliver(now);
@@ -133,6 +146,8 @@ void Node::State::on_timers(mrt::Instant now) {
   transfer.on_timeout(now);
   if (next_beat <= now) beat(now);
   if (next_silence_check <= now) check_silence(now);
+  read_again(now);
+  if (migration.next_timeout() <= now) listen_for_word(now);
   migration.on_timeout(now, order.last());
   if (search) try_targets(now);
   meet_lost(now);
@@ -166,6 +181,7 @@ mrt::Instant Node::State::compute_timeout() const {
     if (waits_for_star(awake_until) && order.has_pending()) {
       next = std::min(next, search->started + said_there_time);
     }
+    if (!search->waiting.empty()) next = std::min(next, search->ask_next_at);
     for (const auto& [id, when] : search->retries) next = std::min(next, when);
     for (const auto& [address, when] : search->again) next = std::min(next, when);
   }
@@ -173,6 +189,7 @@ mrt::Instant Node::State::compute_timeout() const {
     for (const auto& [node, peer] : lost) next = std::min(next, peer.next_try);
   }
   for (const auto& [node, when] : warm_tries) next = std::min(next, when);
+  for (const auto& [id, when] : unread) next = std::min(next, when);
   if (quitting) next = std::min(next, *quitting);
   return next;
 }
@@ -228,7 +245,7 @@ PathKind Node::State::path_to(const NodeId& node) const {
   if (node == self) return PathKind::local;
   const Link* link = link_to(node);
   if (!link || !link->connected) return PathKind::relayed;
-  return link->path.remote.is_loopback() ? PathKind::local : PathKind::direct;
+  return link->path.is_on_one_host() ? PathKind::local : PathKind::direct;
 }
 
 std::vector<Peer> Node::State::peers() const {
@@ -269,7 +286,8 @@ bool Node::State::is_consistent() const {
     const auto it = links.find(id);
     if (it == links.end() || it->second.peer != node) return false;
   }
-  return roster.is_consistent() && members <= members_max && lost.size() <= lost_max;
+  return roster.is_consistent() && unread.size() <= links.size() && members <= members_max &&
+         lost.size() <= lost_max;
 }
 
 }  // namespace node

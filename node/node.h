@@ -26,8 +26,9 @@
 
 namespace node {
 
+/// Who the node is, and what others have to show to come in, is in `endpoint`: identity and
+/// network_key. Its network is taken from here.
 struct NodeConfig {
-  NodeId id;
   std::string nick;                     // 1 to 32 characters; "anna-2" where it is taken
   std::string network = "default";      // joins of another network are refused
   std::vector<mrt::Address> sockets;    // what the driver bound: one for each family
@@ -60,7 +61,9 @@ class Node {
   /// Joins the star of whichever of the addresses answers first (a member leads on to its
   /// supernode); the own star, if there is one, comes along. JoinDone or CommandFailed
   /// (unreachable after join_time_max, refused, network) follows.
-  void join(mrt::Instant now, CommandId command, const std::vector<mrt::Address>& targets);
+  /// `key` is what an invite or the user gave for that star: once in, it is this node's too.
+  void join(mrt::Instant now, CommandId command, const std::vector<mrt::Address>& targets,
+            const std::optional<mrt::NetworkKey>& key = std::nullopt);
   /// `A`: a few tiny packets that open this side's NAT for that address.
   void allow(mrt::Instant now, CommandId command, const mrt::Address& address);
   /// To everyone. The number of the message (OwnStable tells when it is safe); 0 where it failed.
@@ -88,6 +91,8 @@ class Node {
   Role role() const;
   Epoch epoch() const;
   NodeId id() const;
+  /// Of the star that it is in: what an invite has to carry.
+  const mrt::NetworkKey& network_key() const;
   const std::string& nick() const;  // may have become "anna-2" on joining
   NodeId supernode() const;
   std::vector<Peer> peers() const;

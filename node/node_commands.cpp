@@ -5,6 +5,7 @@
 
 #include "node/file_name.h"
 #include "node/node_state.h"
+#include "node/tell_seal.h"
 
 namespace node {
 
@@ -21,8 +22,13 @@ bool Node::State::must_be_supernode(CommandId command, const char* what) {
   return false;
 }
 
-void Node::join(mrt::Instant now, CommandId command, const std::vector<mrt::Address>& targets) {
+void Node::join(mrt::Instant now, CommandId command, const std::vector<mrt::Address>& targets,
+                const std::optional<mrt::NetworkKey>& key) {
   State& s = *state_;
+  if (key && key->access == mrt::Access::secret &&
+      (key->secret.empty() || key->secret.size() > secret_bytes_max)) {
+    return s.fail(command, ErrorCode::usage, "a secret has 1 to 64 bytes");
+  }
   if (s.search && (s.search->command != CommandId{} || s.search->lead_star)) {
     return s.fail(command, ErrorCode::refused, "a connection is being made already");
   }
@@ -32,13 +38,19 @@ void Node::join(mrt::Instant now, CommandId command, const std::vector<mrt::Addr
   }
   if (!s.is_supernode() && s.uplink_id && s.synced) {
     // The whole star is to come along: its supernode leads it.
+    const mrt::NetworkKey wanted = key.value_or(s.network_key());
+    if (wanted.access == mrt::Access::password && wanted != s.network_key()) {
+      return s.fail(command, ErrorCode::refused,
+                    "another star's password is not handed on: let the supernode connect");
+    }
     s.merges[++s.merge_number] = command;
-    s.send(now, *s.uplink(), Merge{s.merge_number, usable});
+    s.send(now, *s.uplink(), Merge{s.merge_number, usable, told_key(wanted)});
   } else {
-    if (s.search) s.end_join(now, std::nullopt, "");
+    if (s.search) s.end_join(now, std::nullopt);
     JoinSearch wanted;
     wanted.command = command;
     wanted.targets = usable;
+    if (!s.config.endpoint.plain) wanted.key = key;
     s.start_join(now, std::move(wanted));
   }
   s.after_input(now);
@@ -87,21 +99,27 @@ void Node::tell(mrt::Instant now, CommandId command, std::string_view who, std::
     return s.fail(command, ErrorCode::limit, "a message is at most 64 KiB");
   }
   if (!is_utf8(text)) return s.fail(command, ErrorCode::usage, "the text is not UTF-8");
-  if (s.tells.size() >= tells_max) {
-    return s.fail(command, ErrorCode::limit, "too many messages are under way");
-  }
   if (entry->node == s.self) {
     s.emit(TellDelivered{s.self, s.nick, std::string(text)});
     s.emit(CommandDone{command});
     return;
   }
-  const Tell message{s.self, entry->node, ++s.tell_number, std::string(text)};
   Link* link = s.is_supernode() ? s.link_to(entry->node) : s.uplink();
   if (!link || !s.synced) {
     return s.fail(command, ErrorCode::unreachable, "there is no supernode at the moment");
   }
-  s.tells[message.number] = command;
-  s.send(now, *link, message);
+  const auto number = s.tells.begin(command, entry->node);
+  if (!number) return s.fail(command, ErrorCode::limit, "too many messages are under way");
+  const TellEnd to{entry->key, entry->incarnation};
+  mrt::SecretArray<32> ephemeral;
+  s.random.fill(ephemeral.room());
+  const auto message = seal_tell(s.identity, s.incarnation, to, *number, text, ephemeral);
+  if (message) {
+    s.send(now, *link, *message);
+  } else {
+    s.tells.end(*number, entry->node);
+    s.fail(command, ErrorCode::refused, "that node's key is none");
+  }
   s.after_input(now);
 }
 
@@ -198,16 +216,14 @@ void Node::hand_over(mrt::Instant now, CommandId command, std::string_view who) 
   if (entry->node == s.self || !link || !link->member) {
     return s.fail(command, ErrorCode::usage, "that node cannot take over");
   }
-  const SupernodeClose message{{s.epoch.value + 1},
-                               entry->node,
-                               s.addresses_of(entry->node, true),
-                               CloseReason::handover,
-                               s.order.last()};
+  const SupernodeClose message{
+      {s.epoch.value + 1},   entry->node,    s.addresses_of(entry->node, true),
+      CloseReason::handover, s.order.last(), told_key(s.network_key())};
   s.left_supernode = s.self;
   s.left_at = now;
   s.coming_reason = MigrationReason::handover;
   s.hand_over_command = command;
-  s.close_star(now, message.epoch, message.successor, message.addresses, message.reason);
+  s.close_star(now, message);
   s.migration.on_close(now, message);
   s.after_input(now);
 }
@@ -245,7 +261,12 @@ void Node::quit(mrt::Instant now, std::string_view reason) {
       s.is_supernode() && s.migration.is_steady() ? s.successor_link() : nullptr;
   if (successor) {
     const NodeId next = successor->peer;
-    s.close_star(now, {s.epoch.value + 1}, next, s.addresses_of(next, true), CloseReason::left);
+    s.close_star(now, {{s.epoch.value + 1},
+                       next,
+                       s.addresses_of(next, true),
+                       CloseReason::left,
+                       s.order.last(),
+                       told_key(s.network_key())});
   } else if (Link* up = s.uplink()) {
     s.send(now, *up, Leave{std::string(reason.substr(0, reason_bytes_max))});
   }

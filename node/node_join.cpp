@@ -9,6 +9,15 @@
 
 namespace node {
 
+std::optional<mrt::NetworkKey> JoinSearch::key_for(const mrt::Address& address) const {
+  const auto told = keys.find(address);
+  return told == keys.end() ? key : std::optional(told->second);
+}
+
+void JoinSearch::note(JoinFailure failed) {
+  if (!failure || !is_more_telling(*failure, failed)) failure = std::move(failed);
+}
+
 void Node::State::start_join(mrt::Instant now, JoinSearch wanted) {
   const bool by_user = wanted.command != CommandId{} || wanted.lead_star;
   search = std::move(wanted);
@@ -16,17 +25,15 @@ void Node::State::start_join(mrt::Instant now, JoinSearch wanted) {
   search->deadline = now + join_time_max;
   search->targets = usable(search->targets, true);
   if (search->targets.empty() && by_user) {
-    end_join(now, ErrorCode::unreachable, "no address to try");
-    return;
+    return end_join(now, JoinFailure{ErrorCode::unreachable, "no address to try"});
   }
   try_targets(now);
 }
 
 void Node::State::try_targets(mrt::Instant now) {
   if (search->deadline <= now) {
-    end_join(now, search->last_refusal.empty() ? ErrorCode::timeout : ErrorCode::refused,
-             search->last_refusal.empty() ? "nobody answered within 10 s" : search->last_refusal);
-    return;
+    search->note({ErrorCode::timeout, "nobody answered within 10 s"});
+    return end_join(now, search->failure);
   }
   for (auto it = search->again.begin(); it != search->again.end();) {
     if (it->second > now) {
@@ -39,7 +46,7 @@ void Node::State::try_targets(mrt::Instant now) {
   const std::vector<mrt::Address> targets = search->targets;
   for (const mrt::Address& address : targets) {
     if (search->tried.contains(address)) continue;
-    Link* link = open_link(now, address, Purpose::join);
+    Link* link = open_link(now, address, Purpose::join, search->key_for(address));
     search->tried[address] = link ? link->id : mrt::ConnectionId{};
   }
   std::vector<mrt::ConnectionId> due;
@@ -51,40 +58,72 @@ void Node::State::try_targets(mrt::Instant now) {
     const auto it = links.find(id);
     if (it != links.end() && it->second.connected) say_hello(now, it->second, Purpose::join);
   }
-  const bool any_open =
-      !search->again.empty() ||
-      std::any_of(search->tried.begin(), search->tried.end(),
-                  [this](const auto& tried) { return links.contains(tried.second); });
-  if (!any_open) end_join(now, ErrorCode::unreachable, "no connection to any address");
+  if (search->ask_next_at <= now) ask_next(now);
+  if (has_candidates()) return;
+  search->note({ErrorCode::unreachable, "no connection to any address"});
+  end_join(now, search->failure);
+}
+
+void Node::State::ask_next(mrt::Instant now) {
+  search->ask_next_at = {};
+  while (!search->waiting.empty()) {
+    const mrt::ConnectionId id = *search->waiting.begin();
+    search->waiting.erase(search->waiting.begin());
+    const auto it = links.find(id);
+    if (it == links.end()) continue;
+    search->ask_next_at = now + join_patience;
+    return say_hello(now, it->second, Purpose::join);
+  }
+}
+
+bool Node::State::has_candidates() const {
+  return !search->again.empty() ||
+         std::any_of(search->tried.begin(), search->tried.end(),
+                     [this](const auto& tried) { return links.contains(tried.second); });
 }
 
 /// One of the candidates is gone; with the last one the search has failed.
 void Node::State::on_join_link_closed(mrt::Instant now, const Link& link,
                                       const mrt::Closed& closed) {
   search->retries.erase(link.id);
+  search->waiting.erase(link.id);
   bool was_tried = false;
-  bool any_open = !search->again.empty();
   for (const auto& [address, id] : search->tried) {
-    was_tried |= id == link.id;
-    any_open |= id != link.id && links.contains(id);
+    if (id != link.id) continue;
+    was_tried = true;
+    const mrt::Access shown = search->key_for(address).value_or(network_key()).access;
+    if (auto failure = join_failure(closed.code, shown)) search->note(std::move(*failure));
     // It lives, and had its own reasons (it followed another supernode, say): asked again.
-    if (id == link.id && closed.by_peer && closed.code >= mrt::CloseCode::application) {
+    if (closed.by_peer && closed.code >= mrt::CloseCode::application) {
       search->again[address] = now + join_retry;
-      any_open = true;
     }
   }
-  if (!was_tried || any_open) return;
+  if (!was_tried) return;
+  if (has_candidates()) return ask_next(now);
   if (closed.code == mrt::CloseCode::refused) {
-    end_join(now, ErrorCode::refused, "refused: " + closed.reason);
-  } else {
-    end_join(now, ErrorCode::unreachable,
-             "nobody answered at " + (link.path.remote.port ? link.path.remote.to_string()
-                                                            : std::string("that address")));
+    search->note({ErrorCode::refused, "refused: " + closed.reason});
   }
+  search->note({ErrorCode::unreachable,
+                "nobody answered at " + (link.path.remote.port ? link.path.remote.to_string()
+                                                               : std::string("that address"))});
+  end_join(now, search->failure);
+}
+
+/// A candidate answered, and will not do: the others are waited for.
+void Node::State::give_up_candidate(mrt::Instant now, Link& link, JoinFailure why) {
+  search->note(std::move(why));
+  for (auto& [address, id] : search->tried) {
+    if (id == link.id) id = {};
+  }
+  search->retries.erase(link.id);
+  if (!link.member && !from_uplink(link)) drop_link(now, link.id, close_unneeded, "not needed");
+  if (!search) return;
+  if (!has_candidates()) return end_join(now, search->failure);
+  ask_next(now);
 }
 
 /// The search is over. Without a star after a loss, this node goes on by itself.
-void Node::State::end_join(mrt::Instant now, std::optional<ErrorCode> failed, std::string message) {
+void Node::State::end_join(mrt::Instant now, std::optional<JoinFailure> failure) {
   const JoinSearch done = std::move(*search);
   search.reset();
   std::vector<mrt::ConnectionId> unneeded;
@@ -92,25 +131,28 @@ void Node::State::end_join(mrt::Instant now, std::optional<ErrorCode> failed, st
     const auto it = links.find(id);
     if (it == links.end() || uplink_id == id || it->second.member) continue;
     // A failed attempt leaves nothing behind; a link that also keeps us warm stays.
-    if (!it->second.connected || (failed && it->second.asks == Purpose::join))
+    if (!it->second.connected || (failure && it->second.asks == Purpose::join))
       unneeded.push_back(id);
   }
   for (const mrt::ConnectionId id : unneeded) drop_link(now, id, close_unneeded, "not needed");
   if (done.command != CommandId{}) {
-    if (failed) {
-      fail(done.command, *failed, message);
+    if (failure) {
+      emit(CommandFailed{done.command, failure->code, failure->message, failure->password_asked});
     } else {
       emit(JoinDone{done.command});
     }
   }
-  if (failed && done.lead_star)
-    send_to(now, done.asked_by, MergeFailed{done.asked_number, message});
-  if (failed && is_supernode()) send_pending(now);  // what waited for the star is said here
-  if (failed && !is_supernode() && !uplink_id && !quitting) found_alone(now);
+  if (failure && done.lead_star) {
+    send_to(now, done.asked_by,
+            MergeFailed{done.asked_number, failure->code == ErrorCode::auth, failure->message});
+  }
+  if (failure && is_supernode()) send_pending(now);  // what waited for the star is said here
+  if (failure && !is_supernode() && !uplink_id && !quitting) found_alone(now);
 }
 
 void Node::State::on_redirect(mrt::Instant now, Link& link, const Redirect& message) {
   if (link.asks == Purpose::meet) {
+    link.asks.reset();  // one answer to one question
     auto addresses = usable(message.addresses, link.path.remote.is_loopback());
     if (message.supernode == link.peer) addresses.insert(addresses.begin(), link.path.remote);
     const mrt::ConnectionId id = link.id;
@@ -122,8 +164,7 @@ void Node::State::on_redirect(mrt::Instant now, Link& link, const Redirect& mess
     }
     consider_other_star(now, message.epoch, message.supernode, addresses);
     const auto it = links.find(id);
-    if (it != links.end() && it->second.asks == Purpose::meet && !it->second.member &&
-        uplink_id != id) {
+    if (it != links.end() && !it->second.asks && !it->second.member && uplink_id != id) {
       drop_link(now, id, close_unneeded, "met");
     }
     return;
@@ -131,17 +172,28 @@ void Node::State::on_redirect(mrt::Instant now, Link& link, const Redirect& mess
   if (!search || link.asks != Purpose::join) return;
   if (message.supernode == self || message.supernode == supernode) {
     const bool there_already = message.supernode == self || uplink_id.has_value();
-    if (there_already) return end_join(now, std::nullopt, "");
+    if (there_already) return end_join(now, std::nullopt);
+  }
+  if (left_nodes.contains(now, message.supernode)) {
+    return give_up_candidate(now, link, {ErrorCode::refused, "its supernode broke the rules"});
+  }
+  const auto shown = endpoint.key_shown(link.id);
+  const bool one_host = config.endpoint.plain || link.path.is_on_one_host();
+  const auto key = shown ? key_of_star(network_key(), *shown, message.key, one_host) : std::nullopt;
+  if (!key) {
+    return give_up_candidate(now, link, {ErrorCode::auth, "it leads to a star with another key"});
   }
   for (const mrt::Address& address : usable(message.addresses, link.path.remote.is_loopback())) {
     if (search->targets.size() >= join_addresses_max) break;
     if (std::find(search->targets.begin(), search->targets.end(), address) ==
         search->targets.end()) {
       search->targets.push_back(address);
+      search->keys[address] = *key;
     }
   }
   // It may not know yet that its supernode is gone: it is asked again while we look.
   search->retries[link.id] = now + 5 * join_retry;
+  search->ask_next_at = {};
   try_targets(now);
 }
 
@@ -157,12 +209,19 @@ void Node::State::on_refuse(mrt::Instant now, Link& link, const Refuse& message)
   if (!search || link.asks != Purpose::join) return;
   if (message.code == RefuseCode::busy) {
     search->retries[link.id] = now + join_retry;
-    return;
+    return ask_next(now);
   }
   const ErrorCode code =
       message.code == RefuseCode::network ? ErrorCode::network : ErrorCode::refused;
-  search->last_refusal = message.reason;
-  end_join(now, code, message.reason);
+  give_up_candidate(now, link, {code, message.reason});
+}
+
+/// What newcomers have to show from now on.
+void Node::State::adopt(const mrt::NetworkKey& key) {
+  if (key == network_key()) return;
+  config.endpoint.network_key = key;
+  endpoint.set_network_key(key);
+  emit(AccessChanged{key.access});
 }
 
 /// A supernode takes this node in: from here on it is its member.
@@ -170,24 +229,45 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   const bool asked = search && link.asks == Purpose::join;
   const bool gathered =
       migration.phase() == Migration::Phase::following && migration.awaited() == link.peer;
-  const bool again = from_uplink(link) && message.epoch == epoch;  // it fell behind the tail
-  if (asked && message.epoch < epoch) {
-    // Others have come to us since we asked, and our epoch has risen: we are more now.
-    return say_hello(now, link, Purpose::join);
+  // It fell behind the tail; or two of the addresses that were asked are one supernode's.
+  const bool again =
+      (from_uplink(link) || (link.asks == Purpose::join && message.supernode == supernode)) &&
+      message.epoch == epoch;
+  if (asked && left_nodes.contains(now, link.peer)) {
+    return give_up_candidate(now, link, {ErrorCode::refused, "that node broke the rules"});
   }
-  if ((!asked && !gathered && !again) || message.supernode != link.peer || message.epoch < epoch ||
-      !is_nick(message.nick)) {
+  const bool same_view = message.epoch == epoch && message.supernode == supernode;
+  const bool no_rise = message.epoch == epoch && !message.resumed && epoch != Epoch{};
+  if (asked && (message.epoch < epoch || (no_rise && !same_view))) {
+    // Others have come to us since we asked, and our epoch has risen: we are more now.
+    search->retries[link.id] = now + join_retry;
+    return;
+  }
+  if ((!asked && !gathered && !again) || message.supernode != link.peer || message.epoch < epoch) {
     return violation(now, link, "unexpected Welcome");
+  }
+  // Within the star that this node is in, its key is known.
+  const auto shown = asked ? endpoint.key_shown(link.id) : std::optional(network_key());
+  const bool one_host = config.endpoint.plain || link.path.is_on_one_host();
+  const auto key = shown ? key_of_star(network_key(), *shown, message.key, one_host) : std::nullopt;
+  if (!key || (!asked && *key != network_key())) {
+    return violation(now, link, "tells another key than was shown");
   }
   const bool was_supernode = is_supernode();
   const bool had_star = epoch != Epoch{};
   if (was_supernode) {
     // The own star comes along; SCLS names where to. (After a hand-over it knows.)
     if (asked && migration.is_steady() && roster.size() > 1) {
-      close_star(now, message.epoch, link.peer, {link.path.remote}, CloseReason::merged);
+      close_star(now, {message.epoch,
+                       link.peer,
+                       {link.path.remote},
+                       CloseReason::merged,
+                       order.last(),
+                       told_key(*key)});
     }
     held_publishes.clear();
   }
+  adopt(*key);
   if (!left_supernode && had_star && supernode != link.peer) {
     left_supernode = supernode;
     left_at = migration.is_steady() ? now : migration.began();
@@ -195,9 +275,13 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   }
   const mrt::ConnectionId old_uplink = uplink_id.value_or(mrt::ConnectionId{});
   const mrt::ConnectionId id = link.id;
-  const uint64_t missed =
-      order.enter_view(message.epoch, message.supernode, message.delivered, message.resumed);
-  if (!message.resumed) order.history_begins();
+  // Welcomed twice into one view (it asked twice, or was gathered meanwhile): what was taken of it
+  // stays, so that places never go back.
+  if (same_view) deliver(now);
+  const bool resumed = message.resumed || same_view;
+  const Seq after = same_view ? std::max(message.delivered, order.last()) : message.delivered;
+  const uint64_t missed = order.enter_view(message.epoch, message.supernode, after, resumed);
+  if (!resumed) order.history_begins();
   if (missed > 0) emit(GapFound{{}, missed});
   supernode = message.supernode;
   supernode_at = link.path.remote;
@@ -222,11 +306,13 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   next_beat = now;
   next_silence_check = now + keep_alive_min;
   links.at(id).suspicion = Suspicion(now);
+  links.at(id).placed = {};
 }
 
 /// All that led up to now has come: this node is at work in the view.
 void Node::State::on_ready(mrt::Instant now, Link& link, const Ready& message) {
   if (message.epoch != epoch || synced) return;
+  if (message.seq > order.last()) return violation(now, link, "a hole in the order");
   deliver(now);
   order.history_ends();
   synced = true;
@@ -236,7 +322,7 @@ void Node::State::on_ready(mrt::Instant now, Link& link, const Ready& message) {
   view_works(now, coming_reason);
   send_pending(now);
   announce_missing(now);
-  if (search) end_join(now, std::nullopt, "");
+  if (search) end_join(now, std::nullopt);
   close_unneeded_links(now);
   keep_warm(now);
   for (const auto& [number, command] : merges) emit(JoinDone{command});
@@ -256,7 +342,7 @@ void Node::State::rejoin(mrt::Instant now) {
                      std::any_of(config.sockets.begin(), config.sockets.end(),
                                  [](const mrt::Address& a) { return a.is_loopback(); });
   for (const NodeId& node : roster.by_rank()) {
-    if (node == self) continue;
+    if (node == self || left_nodes.contains(now, node)) continue;
     for (const mrt::Address& address : addresses_of(node, local)) {
       if (wanted.targets.size() < addresses_max) wanted.targets.push_back(address);
     }
@@ -273,7 +359,7 @@ void Node::State::rejoin(mrt::Instant now) {
 
 void Node::State::remember_lost(mrt::Instant now, const NodeId& node,
                                 std::vector<mrt::Address> addresses, mrt::Duration first_pause) {
-  if (addresses.empty() || lost.size() >= lost_max) return;
+  if (addresses.empty() || lost.size() >= lost_max || left_nodes.contains(now, node)) return;
   lost[node] = {std::move(addresses), now, now + first_pause, std::max(first_pause, meet_first)};
 }
 
@@ -300,6 +386,7 @@ void Node::State::meet_lost(mrt::Instant now) {
 void Node::State::consider_other_star(mrt::Instant now, Epoch other_epoch, const NodeId& other,
                                       const std::vector<mrt::Address>& addresses) {
   if (!is_supernode() || search || quitting || other == self || banned.contains(other)) return;
+  if (left_nodes.contains(now, other)) return;
   if (std::pair(other_epoch, other) < std::pair(epoch, self)) return;
   JoinSearch wanted;
   wanted.targets = usable(addresses, true);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Connections of a node: who is at the other end, messages cut out of the stream and written
-// into it, and who may say what.
+// Connections of a node: opening and closing them, who is at the other end, and messages written
+// into the stream.
 #include <algorithm>
-#include <array>
+#include <utility>
 
 #include "node/node_state.h"
 
@@ -22,15 +22,20 @@ const Link* Node::State::link_to(const NodeId& node) const {
 Link* Node::State::uplink() { return uplink_id ? &links.at(*uplink_id) : nullptr; }
 
 /// A connection to an address, new or the one there is, that asks for `purpose`.
-Link* Node::State::open_link(mrt::Instant now, const mrt::Address& address, Purpose purpose) {
+Link* Node::State::open_link(mrt::Instant now, const mrt::Address& address, Purpose purpose,
+                             const std::optional<mrt::NetworkKey>& key) {
   const auto socket =
       std::find_if(config.sockets.begin(), config.sockets.end(), [&](const mrt::Address& local) {
         // A socket bound to loopback reaches nothing else.
         return local.is_v4() == address.is_v4() && (!local.is_loopback() || address.is_loopback());
       });
   if (socket == config.sockets.end()) return nullptr;
-  const mrt::Path path{*socket, address};
-  const auto id = endpoint.connect(now, path);
+  mrt::Path path{*socket, address};
+  // An address of this host is reached from that very address.
+  const auto own = std::find_if(config.addresses.begin(), config.addresses.end(),
+                                [&](const mrt::Address& a) { return a.ip == address.ip; });
+  if (own != config.addresses.end() && path.local.is_unspecified()) path.local.ip = own->ip;
+  const auto id = endpoint.connect(now, path, key);
   if (!id) return nullptr;
   Link& link = links.try_emplace(*id, now, *id, path, true).first->second;
   if (link.connected) {
@@ -56,13 +61,27 @@ void Node::State::say_hello(mrt::Instant now, Link& link, Purpose purpose) {
   hello.history = static_cast<uint32_t>(std::min(config.history, tail_messages_max));
   hello.addresses = config.addresses;
   if (hello.addresses.size() > addresses_max) hello.addresses.resize(addresses_max);
+  hello.key = identity.public_key();
   send(now, link, hello);
 }
 
 void Node::State::enqueue(Link& link, const Message& message) {
-  mrt::Bytes framed = encode_framed(message);
+  enqueue(link, encode_framed(message));
+}
+
+void Node::State::enqueue(Link& link, mrt::Bytes framed) {
   link.outbox_bytes += framed.size();
   link.outbox.push_back(std::move(framed));
+  if (link.outbox_bytes > outbox_bytes_max) slow.insert(link.id);
+}
+
+/// Closes connections that do not take what is sent.
+void Node::State::drop_slow(mrt::Instant now) {
+  for (const mrt::ConnectionId id : std::exchange(slow, {})) {
+    const auto it = links.find(id);
+    if (it == links.end() || it->second.outbox_bytes <= outbox_bytes_max) continue;
+    drop_link(now, id, close_removed, "too slow");
+  }
 }
 
 void Node::State::send(mrt::Instant now, Link& link, const Message& message) {
@@ -105,18 +124,12 @@ void Node::State::flush_link(mrt::Instant now, Link& link) {
     }
     if (endpoint.send_room(link.id) < next->second->size()) {
       // Refused in part, so that Writable tells when to go on.
-      link.outbox.push_back(*next->second);
-      link.outbox_bytes += next->second->size();
+      enqueue(link, *next->second);
     } else {
       endpoint.write(now, link.id, mrt::first_stream, *next->second);
     }
     link.cursor = next->first;
   }
-}
-
-void Node::State::violation(mrt::Instant now, Link& link, const char* what) {
-  emit(Noted{"closing " + link.path.remote.to_string() + ": " + what});
-  drop_link(now, link.id, close_violation, what);
 }
 
 /// Closes a connection and forgets it at once: what it was for is the caller's to mend.
@@ -163,6 +176,8 @@ void Node::State::on_connection_event(mrt::Instant now, mrt::Event& event) {
     roster_changed = true;
   } else if (const auto* closed = std::get_if<mrt::Closed>(&event)) {
     on_closed(now, *closed);
+  } else if (auto* keys = std::get_if<mrt::KeysLogged>(&event)) {
+    emit(KeysLogged{std::move(keys->line)});
   }
 }
 
@@ -170,130 +185,12 @@ void Node::State::on_connected(mrt::Instant now, Link& link) {
   link.connected = true;
   if (const auto stats = endpoint.stats(link.id)) link.path = stats->path;
   link.suspicion = Suspicion(now);
-  if (link.outgoing && link.asks) say_hello(now, link, *link.asks);
-}
-
-void Node::State::on_readable(mrt::Instant now, mrt::ConnectionId id, mrt::StreamId stream) {
-  if (stream != mrt::first_stream) return;  // nobody writes to others: it stays unread
-  std::array<uint8_t, 16 * 1024> buffer;
-  while (true) {
-    const auto it = links.find(id);
-    if (it == links.end()) return;
-    const size_t size = endpoint.read(now, id, stream, buffer);
-    if (size == 0) return;
-    it->second.reader.push(mrt::ByteView(buffer).first(size));
-    while (true) {
-      const auto link = links.find(id);
-      if (link == links.end()) return;
-      if (link->second.reader.failed()) return violation(now, link->second, "message too long");
-      const auto bytes = link->second.reader.next();
-      if (!bytes) break;
-      auto message = decode(*bytes);
-      if (!message) return violation(now, link->second, "malformed message");
-      on_message(now, id, *message);
-    }
-  }
-}
-
-void Node::State::on_message(mrt::Instant now, mrt::ConnectionId id, Message& message) {
-  Link& link = links.at(id);
-  link.suspicion.on_heard(now);
-  if (const auto* hello = std::get_if<Hello>(&message)) return on_hello(now, link, *hello);
-  if (link.peer.is_null()) return violation(now, link, "no Hello first");
-  const bool up = from_uplink(link);
-  const bool down = link.member;
-  // Roles are checked here, once: what comes from someone who may not say it is dropped.
-  if (const auto* m = std::get_if<Welcome>(&message)) return on_welcome(now, link, *m);
-  if (const auto* m = std::get_if<Redirect>(&message)) return on_redirect(now, link, *m);
-  if (const auto* m = std::get_if<Refuse>(&message)) return on_refuse(now, link, *m);
-  if (const auto* m = std::get_if<Suspect>(&message))
-    return migration.on_suspect(now, link.peer, *m);
-  if (const auto* m = std::get_if<Gather>(&message)) {
-    // A successor speaks: only one that the roster ranks is followed.
-    if (roster.find(link.peer)) migration.on_gather(now, link.peer, *m);
-    return;
-  }
-  if (const auto* m = std::get_if<Survivor>(&message)) {
-    return migration.on_survivor(now, link.peer, *m, order.last());
-  }
-  if (const auto* m = std::get_if<Want>(&message)) return on_want(now, link, *m);
-  if (const auto* m = std::get_if<Ordered>(&message)) return on_ordered(now, link, *m);
-  if (auto* m = std::get_if<Tell>(&message); m && (up || down)) return on_tell(now, link, *m);
-  if (const auto* m = std::get_if<TellResult>(&message); m && (up || down)) {
-    return on_tell_result(now, link, *m);
-  }
-  if (up) {
-    if (const auto* m = std::get_if<RosterUpdate>(&message)) return on_roster(now, *m);
-    if (const auto* m = std::get_if<StandingOffers>(&message)) return on_standing_offers(now, *m);
-    if (const auto* m = std::get_if<Ready>(&message)) return on_ready(now, link, *m);
-    if (const auto* m = std::get_if<SupernodeClose>(&message)) return on_supernode_close(now, *m);
-    if (const auto* m = std::get_if<Stable>(&message)) {
-      stable = std::max(stable, std::min(m->seq, order.delivered()));
-      return;
-    }
-    if (const auto* m = std::get_if<MergeFailed>(&message)) {
-      const auto it = merges.find(m->number);
-      if (it == merges.end()) return;
-      fail(it->second, ErrorCode::unreachable, m->reason);
-      merges.erase(it);
-    }
-  } else if (down) {
-    if (auto* m = std::get_if<Publish>(&message)) return on_publish(now, link, *m);
-    if (const auto* m = std::get_if<Holds>(&message)) {
-      const RosterEntry* entry = roster.find(link.peer);
-      if (entry && entry->rank == 1 && m->epoch == epoch) {
-        successor_holds = std::max(successor_holds, std::min(m->seq, order.last()));
-        advance_stable(now);
-      }
-      return;
-    }
-    if (std::get_if<Leave>(&message)) return remove_member(now, link.peer, GoneReason::quit);
-    if (const auto* m = std::get_if<Merge>(&message)) {
-      JoinSearch wanted;
-      wanted.targets = m->targets;
-      wanted.lead_star = true;
-      wanted.asked_by = link.peer;
-      wanted.asked_number = m->number;
-      if (search) {
-        send(now, link, MergeFailed{m->number, "the supernode is joining another star already"});
-      } else {
-        start_join(now, std::move(wanted));
-      }
-    }
-  }
-}
-
-void Node::State::on_hello(mrt::Instant now, Link& link, const Hello& hello) {
-  const bool first = link.peer.is_null();
-  if (hello.node.is_null() || !is_nick(hello.nick) || (!first && hello.node != link.peer)) {
-    return violation(now, link, "bad Hello");
-  }
-  if (hello.node == self) return drop_link(now, link.id, close_unneeded, "this is oneself");
-  link.hello = hello;
-  if (first && !claim_peer(now, link, hello.node)) return;
-  // Two who called each other (simultaneous RCON) have both said what they want: the answer is
-  // due only to one who was not asked.
-  if (hello.purpose != Purpose::answer && !link.outgoing && first) {
-    say_hello(now, link, Purpose::answer);
-  }
-  if (banned.contains(hello.node)) {
-    send(now, link, Refuse{RefuseCode::banned, "the supernode refuses this node"});
-    return drop_link(now, link.id, close_removed, "refused by the supernode");
-  }
-  migration.note_epoch(std::min(hello.epoch, Epoch{epoch.value + epoch_leap_max}));
-  switch (hello.purpose) {
-    case Purpose::join:
-      return on_join_request(now, link);
-    case Purpose::meet:
-      send(now, link,
-           Redirect{epoch, supernode, addresses_of(supernode, link.path.remote.is_loopback())});
-      if (is_supernode() && hello.network == config.network) {
-        consider_other_star(now, hello.epoch, hello.supernode, {link.path.remote});
-      }
-      return;
-    case Purpose::warm:
-    case Purpose::answer:
-      return;
+  if (!link.outgoing || !link.asks) return;
+  if (search && link.asks == Purpose::join) {
+    search->waiting.insert(link.id);
+    if (search->ask_next_at <= now) ask_next(now);
+  } else {
+    say_hello(now, link, *link.asks);
   }
 }
 
@@ -332,6 +229,7 @@ void Node::State::on_closed(mrt::Instant now, const mrt::Closed& closed) {
   if (it == links.end()) return;
   const Link link = std::move(it->second);
   links.erase(it);
+  unread.erase(link.id);
   const bool was_uplink = uplink_id == link.id;
   if (was_uplink) uplink_id.reset();
   const auto by_node = link_by_node.find(link.peer);

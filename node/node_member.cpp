@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "node/node_state.h"
+#include "node/tell_seal.h"
 
 namespace node {
 
@@ -27,8 +28,18 @@ void Node::State::note_left(mrt::Instant now, const RosterEntry& entry, GoneReas
   roster_changed = true;
 }
 
-void Node::State::on_roster(mrt::Instant now, const RosterUpdate& message) {
-  if (message.supernode != supernode || message.epoch < epoch) return;
+void Node::State::on_roster(mrt::Instant now, Link& link, const RosterUpdate& message) {
+  const bool of_this_star = message.supernode == supernode && message.epoch >= epoch;
+  if (!of_this_star || !is_in_reach(message.epoch)) {
+    return violation(now, link, "a roster of another view");
+  }
+  if (roster.would_lose(message, self) || roster.would_lose(message, supernode)) {
+    return violation(now, link, "a roster without us");
+  }
+  apply_roster(now, message);
+}
+
+void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
   if (message.epoch > epoch) {
     // The same supernode goes on in a new epoch: another star has joined.
     epoch = message.epoch;
@@ -64,12 +75,16 @@ void Node::State::on_ordered(mrt::Instant now, Link& link, const Ordered& messag
     if (message.place.epoch > epoch) return violation(now, link, "a place in an unknown epoch");
     // What was taken before (a resumed line overlaps) is passed over; a hole cannot be.
     if (message.place.seq <= order.last()) return;
+    if (message.place.epoch < link.placed) return violation(now, link, "places go backwards");
+    if (order.is_forged(message)) return violation(now, link, "says what this node did not say");
     if (!order.take(message)) return violation(now, link, "a hole in the order");
+    link.placed = message.place.epoch;
     order.deliver_up_to(order.last());
     const RosterEntry* mine = roster.find(self);
     if (synced && mine && mine->rank == 1) send(now, link, Holds{epoch, order.last()});
-  } else if (phase == Migration::Phase::filling) {
-    if (order.take(message)) {
+  } else if (migration.filled_from() == link.peer && message.place.seq <= migration.filled_to()) {
+    // Only from whom it was asked, and no more than that.
+    if (message.place.epoch <= epoch && !order.is_forged(message) && order.take(message)) {
       order.deliver_up_to(order.last());
       migration.on_filled(now, order.last());
     }
@@ -98,61 +113,92 @@ void Node::State::send_pending(mrt::Instant now) {
   for (const Publish& message : pending) publish(now, message);
 }
 
-void Node::State::on_tell(mrt::Instant now, Link& link, Tell& message) {
+void Node::State::on_tell(mrt::Instant now, Link& link, const Tell& message) {
   if (link.member && message.from != link.peer) return violation(now, link, "speaks as another");
-  if (message.to == self) {
-    const RosterEntry* from = roster.find(message.from);
-    if (!from) return;
-    emit(TellDelivered{message.from, from->nick, std::move(message.text)});
-    send(now, link, TellResult{message.from, message.number, true});
-    return;
-  }
+  const auto answer = [&](bool delivered) {
+    send(now, link, TellResult{message.from, message.to, message.number, delivered});
+  };
+  if (message.to == self) return answer(hear_tell(message));
   if (!is_supernode()) return;
   Link* to = link_to(message.to);
-  if (to && to->member) {
+  if (to && to->member && to->outbox_bytes <= outbox_bytes_for_tells) {
     send(now, *to, message);
   } else {
-    send(now, link, TellResult{message.from, message.number, false});
+    answer(false);
   }
 }
 
-void Node::State::on_tell_result(mrt::Instant now, Link&, const TellResult& message) {
+/// What was meant for this life of this node, once, is told to the user.
+bool Node::State::hear_tell(const Tell& message) {
+  const RosterEntry* from = roster.find(message.from);
+  if (!from || !tells.is_new(message.from, from->incarnation, message.number)) return false;
+  auto text = open_tell(identity, incarnation, {from->key, from->incarnation}, message);
+  if (!text) return false;
+  tells.note_heard(message.from, from->incarnation, message.number);
+  emit(TellDelivered{message.from, from->nick, std::move(*text)});
+  return true;
+}
+
+void Node::State::on_tell_result(mrt::Instant now, Link& link, const TellResult& message) {
+  if (link.member && message.to != link.peer) return violation(now, link, "answers for another");
   if (message.from != self) {
-    if (is_supernode()) send_to(now, message.from, message);
+    Link* from = is_supernode() ? link_to(message.from) : nullptr;
+    if (from && from->member) send(now, *from, message);
     return;
   }
-  const auto it = tells.find(message.number);
-  if (it == tells.end()) return;
-  const CommandId command = it->second;
-  tells.erase(it);
+  const auto command = tells.end(message.number, message.to);
+  if (!command) return;
   if (message.delivered) {
-    emit(CommandDone{command});
+    emit(CommandDone{*command});
   } else {
-    fail(command, ErrorCode::not_found, "that node is not here any more");
+    fail(*command, ErrorCode::not_found, "that node is not here any more");
   }
 }
 
-void Node::State::on_supernode_close(mrt::Instant now, const SupernodeClose& message) {
-  // Where the star joins another one the epoch is that one's affair; else it rises.
-  if (message.reason != CloseReason::merged && message.epoch <= epoch) return;
-  if (message.epoch.value > epoch.value + epoch_leap_max) return;
+void Node::State::on_supernode_close(mrt::Instant now, Link& link, const SupernodeClose& message) {
+  if (message.reason == CloseReason::merged) return follow_merge(now, link, message);
+  if (!is_in_reach(message.epoch)) return violation(now, link, "claims an epoch out of reach");
+  if (message.reason == CloseReason::lost || !roster.find(message.successor)) {
+    return violation(now, link, "names a successor who is none");
+  }
+  if (message.epoch <= epoch) return;
+  if (left_nodes.contains(now, message.successor)) {
+    return drop_link(now, link.id, close_superseded, "its successor is not followed");
+  }
   // The successor's Gather was quicker on its own connection: that is under way already.
-  if (message.reason != CloseReason::merged && message.successor == migration.awaited()) return;
+  if (message.successor == migration.awaited()) return;
   left_supernode = supernode;
   left_at = now;
   transfer.on_supernode(now, std::nullopt);
-  if (message.reason == CloseReason::merged) {
-    coming_reason = MigrationReason::merged;
-    const Link* up = uplink();
-    JoinSearch wanted;
-    wanted.targets = usable(message.addresses, up && up->path.remote.is_loopback());
-    synced = false;
-    start_join(now, std::move(wanted));
-    return;
-  }
   coming_reason =
       message.reason == CloseReason::left ? MigrationReason::left : MigrationReason::handover;
   migration.on_close(now, message);
+}
+
+/// The star joins another one: its members go there by themselves.
+void Node::State::follow_merge(mrt::Instant now, Link& link, const SupernodeClose& message) {
+  if (search && coming_reason == MigrationReason::merged) return;  // on the way already
+  const auto key = key_to_follow(network_key(), message.key);
+  // It went where less is asked for than this node's user was promised, or for a password that
+  // it was not given. Those who stay have lost their supernode.
+  if (!key || left_nodes.contains(now, message.successor)) {
+    return drop_link(now, link.id, close_superseded, "not followed to that star");
+  }
+  left_supernode = supernode;
+  left_at = now;
+  transfer.on_supernode(now, std::nullopt);
+  coming_reason = MigrationReason::merged;
+  JoinSearch wanted;
+  if (*key != network_key()) wanted.key = key;
+  wanted.targets = usable(message.addresses, link.path.remote.is_loopback());
+  synced = false;
+  start_join(now, std::move(wanted));
+}
+
+/// Whether this node has offered that, and not taken it back.
+bool Node::State::offers_itself(const Offer& offer) const {
+  return std::any_of(own_files.begin(), own_files.end(),
+                     [&](const auto& own) { return own.second.offer == offer; });
 }
 
 /// The whole list of offers, from one who is followed anew: what differs is told.
@@ -165,7 +211,7 @@ void Node::State::on_standing_offers(mrt::Instant now, const StandingOffers& mes
   unannounced.clear();
   std::set<std::tuple<NodeId, std::string, FileHash>> standing_now;
   for (const HeldOffer& held : offers) {
-    if (!roster.find(held.holder)) continue;
+    if (!roster.find(held.holder) || (held.holder == self && !offers_itself(held.offer))) continue;
     standing_now.insert({held.holder, held.offer.name, held.offer.hash});
     add_offer(now, held.holder, held.offer);
   }

@@ -35,12 +35,31 @@ void Node::State::note_crisis(mrt::Instant now) {
 /// The supernode is heard again before anybody took its place.
 void Node::State::crisis_passed(mrt::Instant now) {
   left_supernode.reset();
-  if (search && search->command == CommandId{}) end_join(now, std::nullopt, "");
+  if (search && search->command == CommandId{}) end_join(now, std::nullopt);
   transfer.on_supernode(now, supernode);
   send_pending(now);
 }
 
+/// One who gathers says that the supernode is gone: whoever hears it knows better.
+void Node::State::on_gather(mrt::Instant now, Link& link, const Gather& message) {
+  if (!is_in_reach(message.epoch)) return violation(now, link, "claims an epoch out of reach");
+  if (left_nodes.contains(now, link.peer)) return;
+  const Link* up = uplink();
+  const auto stats = up ? endpoint.stats(up->id) : std::nullopt;
+  const mrt::Duration wait = 2 * (stats ? stats->rtt : mrt::Duration{});
+  migration.on_gather(now, link.peer, message, std::clamp(wait, word_wait_min, word_wait_max));
+}
+
+void Node::State::carry_out(mrt::Instant now, const Migration::AskWord&) { beat(now); }
+
+void Node::State::listen_for_word(mrt::Instant now) {
+  const Link* up = uplink();
+  const auto stats = up ? endpoint.stats(up->id) : std::nullopt;
+  if (stats) migration.on_word(std::min(now, stats->last_received));
+}
+
 void Node::State::carry_out(mrt::Instant now, const Migration::SendSuspect& action) {
+  if (left_nodes.contains(now, action.to)) return migration.on_silent(now, action.to);
   emit(Noted{"the supernode is silent: asking a successor"});
   // Without a connection to it nothing is known of it: everybody is asked.
   if (!send_to(now, action.to, action.message)) rejoin(now);
@@ -83,13 +102,12 @@ void Node::State::carry_out(mrt::Instant now, const Migration::Begin& action) {
 void Node::State::carry_out(mrt::Instant now, const Migration::Rejoin&) { rejoin(now); }
 
 void Node::State::on_want(mrt::Instant now, Link& link, const Want& message) {
-  // Only whom this node would follow may ask, and only for what is held.
-  if (migration.awaited() != link.peer) return;
+  // Only whom this node would follow may ask, once at a time, and only for what is held.
+  if (migration.awaited() != link.peer || message.from == Seq{} || link.outbox_bytes > 0) return;
   for (Seq at{message.from.value - 1}; at < message.to;) {
     const auto next = order.next_after(at);
     if (!next || next->first > message.to) break;
-    link.outbox.push_back(*next->second);
-    link.outbox_bytes += next->second->size();
+    enqueue(link, *next->second);
     at = next->first;
   }
   flush_link(now, link);
@@ -97,12 +115,13 @@ void Node::State::on_want(mrt::Instant now, Link& link, const Want& message) {
 
 /// The gathering is over: this node is the supernode of those who answered.
 void Node::State::begin_view(mrt::Instant now, const Migration::Begin& begin) {
-  if (search) end_join(now, std::nullopt, "");
+  if (search) end_join(now, std::nullopt);
   const std::map<NodeId, Survivor>& survivors = begin.survivors;
   std::vector<RosterEntry> gone;
   for (const auto& [node, entry] : roster.entries()) {
     if (node != self && !survivors.contains(node)) gone.push_back(entry);
   }
+  const bool was_local = supernode_at.is_loopback();
   const std::map<NodeId, RosterEntry> before = roster.entries();
   const Link* up = uplink();
   const mrt::ConnectionId old_uplink =
@@ -119,7 +138,7 @@ void Node::State::begin_view(mrt::Instant now, const Migration::Begin& begin) {
   }
   const NodeId old = supernode;
   for (const RosterEntry& entry : gone) {
-    const auto addresses = addresses_of(entry.node, true);
+    const auto addresses = addresses_of(entry.node, was_local);
     const bool said_goodbye = entry.node == old && coming_reason == MigrationReason::left;
     roster.remove(entry.node, said_goodbye ? GoneReason::quit : GoneReason::lost);
     note_left(now, entry, said_goodbye ? GoneReason::quit : GoneReason::lost);
@@ -147,6 +166,9 @@ void Node::State::view_works(mrt::Instant now, MigrationReason reason) {
   }
   if (hand_over_command) emit(CommandDone{*hand_over_command});
   hand_over_command.reset();
+  for (const CommandId command : tells.give_up()) {
+    fail(command, ErrorCode::unreachable, "the supernode changed: it may not have arrived");
+  }
   left_supernode.reset();
   coming_reason = MigrationReason::lost;
   roster_changed = true;

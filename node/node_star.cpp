@@ -4,6 +4,7 @@
 // places, and knowing which of them are stable.
 #include <algorithm>
 
+#include "node/file_name.h"
 #include "node/node_state.h"
 
 namespace node {
@@ -32,15 +33,16 @@ void Node::State::on_join_request(mrt::Instant now, Link& link) {
     return send(now, link,
                 Refuse{RefuseCode::network, "this is the network '" + config.network + "'"});
   }
+  if (!is_in_reach(hello.epoch)) return violation(now, link, "claims an epoch out of reach");
   link.told_busy = false;
   if (quitting || !migration.is_steady() || !synced) {
     link.told_busy = true;
     return send(now, link, Refuse{RefuseCode::busy, "the supernode is changing"});
   }
   if (!is_supernode()) {
-    return send(
-        now, link,
-        Redirect{epoch, supernode, addresses_of(supernode, link.path.remote.is_loopback())});
+    return send(now, link,
+                Redirect{epoch, supernode, addresses_of(supernode, link.path.remote.is_loopback()),
+                         told_key(network_key())});
   }
   if (search) {
     // On the way to another star. Where two go to each other, or several in a circle (which
@@ -56,6 +58,11 @@ void Node::State::on_join_request(mrt::Instant now, Link& link) {
   if (!roster.find(hello.node) && roster.is_full()) {
     return send(now, link, Refuse{RefuseCode::full, "the star is full"});
   }
+  if (link.limits.joins.is_spent(now)) {
+    link.told_busy = true;
+    return send(now, link, Refuse{RefuseCode::busy, "you joined often enough"});
+  }
+  link.limits.joins.spend(now);
   admit(now, link);
 }
 
@@ -79,7 +86,8 @@ void Node::State::admit(mrt::Instant now, Link& link) {
   const bool is_new = !known || known->incarnation != hello.incarnation;
   if (known && is_new) remove_member(now, hello.node, GoneReason::lost);
   RosterEntry entry{hello.node, hello.incarnation, roster.free_nick(hello.node, hello.nick),
-                    {},         members_max,       0};
+                    {},         members_max,       0,
+                    hello.key};
   std::vector<mrt::Address> addresses{link.path.remote};
   addresses.insert(addresses.end(), hello.addresses.begin(), hello.addresses.end());
   entry.addresses = usable(addresses, link.path.remote.is_loopback());
@@ -101,7 +109,7 @@ void Node::State::sync_member(mrt::Instant now, Link& link, const Order::ResumeP
   link.suspicion = Suspicion(now);
   rank_members(now);
   enqueue(link, Welcome{epoch, self, roster.find(link.peer)->nick, link.path.remote, from.resumed,
-                        from.after});
+                        from.after, told_key(network_key())});
   for (const RosterUpdate& part : roster.full(epoch, self)) enqueue(link, part);
   StandingOffers part{false, {}};
   for (const HeldOffer& held : standing_offers()) {
@@ -215,19 +223,24 @@ void Node::State::doubt_epoch(mrt::Instant now) {
   doubt_ends = now + doubt_time;
 }
 
-void Node::State::on_publish(mrt::Instant now, Link& link, Publish& message) {
+/// Whether a broadcast says something that its kind can say.
+static bool is_sound(const Publish& message) {
+  return message.kind == BroadcastKind::chat ? is_utf8(mrt::as_text(message.body))
+                                             : decode_offer(message.body).has_value();
+}
+
+void Node::State::on_publish(mrt::Instant now, Link& link, const Publish& message) {
   if (message.incarnation != link.hello.incarnation || message.number == 0) {
     return violation(now, link, "publishes in another's name");
   }
+  if (!is_sound(message)) return violation(now, link, "publishes what is neither text nor offer");
   place(now, link.peer, message);
 }
 
 void Node::State::place(mrt::Instant now, const NodeId& sender, const Publish& message) {
   if (quitting || !migration.is_steady()) return;  // it is said again to the next supernode
   if (!held_publishes.empty() || !may_order(now)) {
-    // Whoever said it keeps it until it comes back: what does not fit here is not lost.
-    if (held_publishes.size() < held_publishes_max) held_publishes.emplace_back(sender, message);
-    return;
+    return held_publishes.push(sender, message);
   }
   const RosterEntry* entry = roster.find(sender);
   if (!entry) return;
@@ -241,8 +254,7 @@ void Node::State::place_held(mrt::Instant now) {
   if (quitting || !migration.is_steady()) return;
   if (successor_link() && may_order(now)) doubt_ends = mrt::never;  // it still takes our word
   while (!held_publishes.empty() && may_order(now)) {
-    const auto [sender, message] = std::move(held_publishes.front());
-    held_publishes.pop_front();
+    const auto [sender, message] = held_publishes.pop();
     if (const RosterEntry* entry = roster.find(sender)) order.place(sender, entry->nick, message);
   }
   advance_stable(now);
@@ -268,16 +280,10 @@ void Node::State::spread(mrt::Instant now) {
   if (!is_supernode()) return;
   if (!held_publishes.empty() || doubt_ends != mrt::never) place_held(now);
   const Seq last = order.last();
-  std::vector<mrt::ConnectionId> slow;
   std::vector<mrt::ConnectionId> behind;
   for (const auto& [id, link] : links) {
-    if (link.outbox_bytes > outbox_bytes_max) {
-      slow.push_back(id);
-    } else if (link.member && (link.cursor < last || link.ready_after)) {
-      behind.push_back(id);
-    }
+    if (link.member && (link.cursor < last || link.ready_after)) behind.push_back(id);
   }
-  for (const mrt::ConnectionId id : slow) drop_link(now, id, close_removed, "too slow");
   for (const mrt::ConnectionId id : behind) {
     const auto it = links.find(id);
     if (it != links.end()) flush_link(now, it->second);
@@ -285,15 +291,32 @@ void Node::State::spread(mrt::Instant now) {
 }
 
 /// SCLS: everyone gets what was placed, and the name of the one who goes on.
-void Node::State::close_star(mrt::Instant now, Epoch next, const NodeId& successor,
-                             const std::vector<mrt::Address>& addresses, CloseReason reason) {
+void Node::State::close_star(mrt::Instant now, const SupernodeClose& message) {
   spread(now);
-  const SupernodeClose message{next, successor, addresses, reason, order.last()};
   for (auto& [id, link] : links) {
-    if (link.member && link.peer != successor) send(now, link, message);
+    if (link.member && link.peer != message.successor) send(now, link, message);
   }
   // The successor last: when it gathers, the others know already.
-  if (Link* link = link_to(successor); link && link->member) send(now, *link, message);
+  if (Link* link = link_to(message.successor); link && link->member) send(now, *link, message);
+}
+
+/// A member's user wants the star to join another one.
+void Node::State::on_merge(mrt::Instant now, Link& link, const Merge& message) {
+  // What it was given by nobody is the own key, which MRT shows as the case may be.
+  const auto key = key_to_follow(network_key(), message.key);
+  if (search || !key) {
+    return send(now, link,
+                MergeFailed{message.number, !key,
+                            key ? "the supernode is joining another star already"
+                                : "the star does not join one that asks for less"});
+  }
+  JoinSearch wanted;
+  wanted.targets = usable(message.targets, link.path.remote.is_loopback());
+  if (*key != network_key()) wanted.key = key;
+  wanted.lead_star = true;
+  wanted.asked_by = link.peer;
+  wanted.asked_number = message.number;
+  start_join(now, std::move(wanted));
 }
 
 }  // namespace node

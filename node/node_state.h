@@ -4,7 +4,8 @@
 // node_*.cpp files, each of which has one of its jobs:
 //
 //   node.cpp            the public verbs, timers, the round of polls
-//   node_links.cpp      connections: hello, framing, back-pressure, who may say what
+//   node_links.cpp      connections: opening, closing, framing, back-pressure
+//   node_hear.cpp       what comes in over them: how much, and who may say what
 //   node_watch.cpp      keep-alives, silence, warm successors
 //   node_join.cpp       looking for a star and coming into it
 //   node_star.cpp       being the supernode: admitting, roster, places, stability
@@ -27,13 +28,18 @@
 #include <vector>
 
 #include "mrt/endpoint.h"
+#include "node/allowance.h"
 #include "node/catalogue.h"
 #include "node/election.h"
+#include "node/held_publishes.h"
+#include "node/left_nodes.h"
 #include "node/migration.h"
+#include "node/network_access.h"
 #include "node/node.h"
 #include "node/order.h"
 #include "node/roster.h"
 #include "node/suspicion.h"
+#include "node/tells.h"
 #include "node/transfer.h"
 
 namespace node {
@@ -69,6 +75,9 @@ inline constexpr mrt::Duration join_time_max = std::chrono::seconds(10);
 inline constexpr mrt::Duration doubt_time = std::chrono::seconds(2);
 /// One who is alone and joins says what it has to say there, if that is not longer than this.
 inline constexpr mrt::Duration said_there_time = std::chrono::seconds(1);
+/// A candidate that was asked to take this node in has so long before another one is asked too:
+/// a round trip on nearly every path.
+inline constexpr mrt::Duration join_patience = std::chrono::milliseconds(300);
 /// A busy or changing star is asked again so often.
 inline constexpr mrt::Duration join_retry = std::chrono::milliseconds(100);
 /// A join that takes longer than this may be one of several that wait for each other.
@@ -87,15 +96,17 @@ inline constexpr size_t lost_max = 64;
 /// Control messages that wait for a slow connection (rosters, offers): one that does not take
 /// them is closed at this size. A full list of 4,096 members takes 1.2 MB.
 inline constexpr size_t outbox_bytes_max = 8 * 1024 * 1024;
-/// `M`s that wait for their answer.
-inline constexpr size_t tells_max = 1'000;
-/// Broadcasts that wait while nothing may be ordered; their senders keep them too.
-inline constexpr size_t held_publishes_max = 10'000;
+/// How often it is looked whether those who publish may be heard again, where much waits.
+inline constexpr mrt::Duration held_pause = std::chrono::milliseconds(20);
+/// A private message is refused where so much waits for its receiver: a slow member is not to be
+/// driven over outbox_bytes_max by another's messages.
+inline constexpr size_t outbox_bytes_for_tells = 1024 * 1024;
 inline constexpr size_t bans_max = 10'000;
 /// Packets of one `A`: enough for a lossy line, too few to trouble anyone.
 inline constexpr int openings = 3;
 
-/// A claimed epoch counts only this far above the own: a liar cannot use the numbers up.
+/// A claimed epoch counts only this far above the own: a liar cannot use the numbers up. Two
+/// honest stars are further apart only after a view each second for eleven days.
 inline constexpr uint64_t epoch_leap_max = 1'000'000;
 
 struct Link {
@@ -114,7 +125,9 @@ struct Link {
   size_t outbox_bytes = 0;
   size_t outbox_offset = 0;  // bytes of the first one that were written
   Suspicion suspicion;
+  SpeechLimits limits;
   bool told_busy = false;  // it asked to join at a bad moment
+  Epoch placed;            // while this is the uplink: of the last place that it sent
   // While this node is the supernode and the peer a member:
   bool member = false;
   Seq cursor;                      // the last place that was sent
@@ -125,8 +138,13 @@ struct Link {
 /// A search for a star: by command, or after the supernode was lost.
 struct JoinSearch {
   CommandId command;
-  std::vector<mrt::Address> targets;  // in the order in which they were learnt
+  std::vector<mrt::Address> targets;             // in the order in which they were learnt
+  std::optional<mrt::NetworkKey> key;            // to call with; else the own one
+  std::map<mrt::Address, mrt::NetworkKey> keys;  // where a Redirect told another
   std::map<mrt::Address, mrt::ConnectionId> tried;
+  // One candidate is asked at a time: several addresses may be one supernode's.
+  std::set<mrt::ConnectionId> waiting;  // connected, and not asked yet
+  mrt::Instant ask_next_at{};           // unless the one asked answers before
   std::map<mrt::ConnectionId, mrt::Instant> retries;  // links that said "busy"
   std::map<mrt::Address, mrt::Instant> again;         // to be connected to once more
   mrt::Instant started;
@@ -134,7 +152,10 @@ struct JoinSearch {
   bool lead_star = false;  // for MergeFailed: a member asked
   NodeId asked_by;
   uint64_t asked_number = 0;
-  std::string last_refusal;
+  std::optional<JoinFailure> failure;  // of the candidates so far the most telling one
+
+  std::optional<mrt::NetworkKey> key_for(const mrt::Address& address) const;
+  void note(JoinFailure failed);
 };
 
 struct LostPeer {
@@ -158,7 +179,10 @@ struct Node::State {
   void note_stall(mrt::Instant now);
   void on_timers(mrt::Instant now);
   void poll_endpoint(mrt::Instant now);
-  void emit(Event event) { events.push_back(std::move(event)); }
+  /// Stopped is the last: of what else follows from leaving the user need not hear.
+  void emit(Event event) {
+    if (!stopped || std::holds_alternative<Stopped>(event)) events.push_back(std::move(event));
+  }
   void fail(CommandId command, ErrorCode code, std::string message);
   void emit_role();
   void emit_roster();
@@ -166,32 +190,46 @@ struct Node::State {
   std::vector<Peer> peers() const;
   PathKind path_to(const NodeId& node) const;
   bool is_supernode() const { return supernode == self; }
+  const mrt::NetworkKey& network_key() const { return config.endpoint.network_key; }
   mrt::Instant compute_timeout() const;
   void deliver(mrt::Instant now);
   bool is_consistent() const;
+
+  // node_hear.cpp
+  void on_readable(mrt::Instant now, mrt::ConnectionId id, mrt::StreamId stream);
+  bool hear(mrt::Instant now, mrt::ConnectionId id);
+  bool is_limited(const Link& link) const;
+  bool must_wait(mrt::Instant now, const Link& link);
+  void read_again(mrt::Instant now);
+  void on_message(mrt::Instant now, mrt::ConnectionId id, Message& message);
+  bool on_migration_message(mrt::Instant now, Link& link, const Message& message);
+  void on_uplink_message(mrt::Instant now, Link& link, const Message& message);
+  void on_member_message(mrt::Instant now, Link& link, const Message& message);
+  void on_hello(mrt::Instant now, Link& link, const Hello& hello);
+  void violation(mrt::Instant now, Link& link, const char* what);
+  bool is_in_reach(Epoch claimed) const { return claimed.value <= epoch.value + epoch_leap_max; }
 
   // node_links.cpp
   Link* link_to(const NodeId& node);
   const Link* link_to(const NodeId& node) const;
   Link* uplink();
-  Link* open_link(mrt::Instant now, const mrt::Address& address, Purpose purpose);
+  Link* open_link(mrt::Instant now, const mrt::Address& address, Purpose purpose,
+                  const std::optional<mrt::NetworkKey>& key = std::nullopt);
   void say_hello(mrt::Instant now, Link& link, Purpose purpose);
   void enqueue(Link& link, const Message& message);
+  void enqueue(Link& link, mrt::Bytes framed);
   void send(mrt::Instant now, Link& link, const Message& message);
   bool send_to(mrt::Instant now, const NodeId& node, const Message& message);
   void flush_link(mrt::Instant now, Link& link);
   void drop_link(mrt::Instant now, mrt::ConnectionId id, mrt::CloseCode code, const char* reason);
   void on_connection_event(mrt::Instant now, mrt::Event& event);
   void on_connected(mrt::Instant now, Link& link);
-  void on_readable(mrt::Instant now, mrt::ConnectionId id, mrt::StreamId stream);
+  void drop_slow(mrt::Instant now);
   void on_closed(mrt::Instant now, const mrt::Closed& closed);
-  void on_message(mrt::Instant now, mrt::ConnectionId id, Message& message);
-  void on_hello(mrt::Instant now, Link& link, const Hello& hello);
   bool claim_peer(mrt::Instant now, Link& link, const NodeId& peer);
   std::vector<mrt::Address> usable(const std::vector<mrt::Address>& addresses,
                                    bool from_loopback) const;
   std::vector<mrt::Address> addresses_of(const NodeId& node, bool for_loopback) const;
-  void violation(mrt::Instant now, Link& link, const char* what);
 
   // node_watch.cpp
   mrt::Duration keep_alive_interval() const;
@@ -204,11 +242,15 @@ struct Node::State {
   void start_join(mrt::Instant now, JoinSearch search);
   void try_targets(mrt::Instant now);
   void on_join_link_closed(mrt::Instant now, const Link& link, const mrt::Closed& closed);
+  void give_up_candidate(mrt::Instant now, Link& link, JoinFailure why);
   void on_redirect(mrt::Instant now, Link& link, const Redirect& message);
   void on_refuse(mrt::Instant now, Link& link, const Refuse& message);
   void on_welcome(mrt::Instant now, Link& link, const Welcome& message);
   void on_ready(mrt::Instant now, Link& link, const Ready& message);
-  void end_join(mrt::Instant now, std::optional<ErrorCode> failed, std::string message);
+  bool has_candidates() const;
+  void ask_next(mrt::Instant now);
+  void end_join(mrt::Instant now, std::optional<JoinFailure> failure);
+  void adopt(const mrt::NetworkKey& key);
   void rejoin(mrt::Instant now);
   void meet_lost(mrt::Instant now);
   void remember_lost(mrt::Instant now, const NodeId& node, std::vector<mrt::Address> addresses,
@@ -224,7 +266,7 @@ struct Node::State {
   void remove_member(mrt::Instant now, const NodeId& node, GoneReason reason);
   void rank_members(mrt::Instant now);
   void flush_roster(mrt::Instant now);
-  void on_publish(mrt::Instant now, Link& link, Publish& message);
+  void on_publish(mrt::Instant now, Link& link, const Publish& message);
   void place(mrt::Instant now, const NodeId& sender, const Publish& message);
   void place_held(mrt::Instant now);
   void advance_stable(mrt::Instant now);
@@ -232,17 +274,21 @@ struct Node::State {
   bool may_order(mrt::Instant now) const;
   void doubt_epoch(mrt::Instant now);
   const Link* successor_link() const;
-  void close_star(mrt::Instant now, Epoch epoch, const NodeId& successor,
-                  const std::vector<mrt::Address>& addresses, CloseReason reason);
+  void close_star(mrt::Instant now, const SupernodeClose& message);
+  void on_merge(mrt::Instant now, Link& link, const Merge& message);
 
   // node_member.cpp
   bool from_uplink(const Link& link) const { return uplink_id == link.id; }
-  void on_roster(mrt::Instant now, const RosterUpdate& message);
+  void on_roster(mrt::Instant now, Link& link, const RosterUpdate& message);
+  void apply_roster(mrt::Instant now, const RosterUpdate& message);
   void on_ordered(mrt::Instant now, Link& link, const Ordered& message);
-  void on_tell(mrt::Instant now, Link& link, Tell& message);
+  void on_tell(mrt::Instant now, Link& link, const Tell& message);
+  bool hear_tell(const Tell& message);
   void on_tell_result(mrt::Instant now, Link& link, const TellResult& message);
-  void on_supernode_close(mrt::Instant now, const SupernodeClose& message);
+  void on_supernode_close(mrt::Instant now, Link& link, const SupernodeClose& message);
+  void follow_merge(mrt::Instant now, Link& link, const SupernodeClose& message);
   void on_standing_offers(mrt::Instant now, const StandingOffers& message);
+  bool offers_itself(const Offer& offer) const;
   bool waits_for_star(mrt::Instant now) const;
   void publish(mrt::Instant now, const Publish& message);
   void send_pending(mrt::Instant now);
@@ -250,6 +296,7 @@ struct Node::State {
 
   // node_migration.cpp
   void run_migration(mrt::Instant now);
+  void listen_for_word(mrt::Instant now);
   void note_crisis(mrt::Instant now);
   void crisis_passed(mrt::Instant now);
   void carry_out(mrt::Instant now, const Migration::SendSuspect& action);
@@ -258,8 +305,10 @@ struct Node::State {
   void carry_out(mrt::Instant now, const Migration::SendWant& action);
   void carry_out(mrt::Instant now, const Migration::Begin& action);
   void carry_out(mrt::Instant now, const Migration::Rejoin& action);
+  void carry_out(mrt::Instant now, const Migration::AskWord& action);
   void begin_view(mrt::Instant now, const Migration::Begin& begin);
   void view_works(mrt::Instant now, MigrationReason reason);
+  void on_gather(mrt::Instant now, Link& link, const Gather& message);
   void on_want(mrt::Instant now, Link& link, const Want& message);
   void found_alone(mrt::Instant now);
 
@@ -285,6 +334,7 @@ struct Node::State {
 
   // What it is
   NodeConfig config;
+  mrt::Identity identity;
   NodeId self;
   mrt::Random random;
   Incarnation incarnation;
@@ -304,6 +354,9 @@ struct Node::State {
   // Links
   std::map<mrt::ConnectionId, Link> links;
   std::map<NodeId, mrt::ConnectionId> link_by_node;
+  std::map<mrt::ConnectionId, mrt::Instant> unread;  // those that said too much: until when
+  std::set<mrt::ConnectionId> slow;                  // those that may not take what is sent
+  LeftNodes left_nodes;
   std::optional<mrt::ConnectionId> uplink_id;
   bool synced = true;  // a member: Ready was received
   std::map<NodeId, mrt::Instant> warm_tries;
@@ -318,7 +371,7 @@ struct Node::State {
   mrt::Instant roster_due = mrt::never;
   mrt::Instant roster_flushed{};
   mrt::Instant stable_due = mrt::never;
-  std::deque<std::pair<NodeId, Publish>> held_publishes;
+  HeldPublishes held_publishes;
   mrt::Instant doubted_at{};             // from when on a word of the successor confirms the epoch
   mrt::Instant doubt_ends = mrt::never;  // at the latest; never: the epoch is not in doubt
   std::set<NodeId> banned;
@@ -330,9 +383,8 @@ struct Node::State {
   std::optional<NodeId> left_supernode;                   // whom it replaces
   mrt::Instant left_at{};
   std::vector<HeldOffer> standing;  // parts of a list that is coming in
-  std::map<uint64_t, CommandId> tells;
+  Tells tells;
   std::map<uint64_t, CommandId> chats;  // own broadcasts, until delivered
-  uint64_t tell_number = 0;
   std::map<uint64_t, CommandId> merges;
   uint64_t merge_number = 0;
   std::map<FileToken, OwnFile> own_files;

@@ -80,7 +80,7 @@ void Node::State::keep_warm(mrt::Instant now) {
   std::map<NodeId, mrt::Instant> wanted;
   for (const auto& [node, entry] : roster.entries()) {
     if (entry.rank == 0 || entry.rank > warm_successors || node == self) continue;
-    if (link_by_node.contains(node)) continue;
+    if (link_by_node.contains(node) || left_nodes.contains(now, node)) continue;
     const auto tried = warm_tries.find(node);
     wanted[node] = tried == warm_tries.end() ? now : tried->second;
   }

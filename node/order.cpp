@@ -38,6 +38,17 @@ bool Order::place(const NodeId& sender, const std::string& nick, const Publish& 
   return true;
 }
 
+bool Order::is_forged(const Ordered& message) const {
+  const MessageId& id = message.id;
+  if (id.sender != self_ || id.incarnation != incarnation_) return false;
+  const auto own =
+      std::lower_bound(pending_.begin(), pending_.end(), id.number,
+                       [](const Publish& one, uint64_t number) { return one.number < number; });
+  // What is not pending any more came back before: it is a repeat, and passed over.
+  if (own == pending_.end() || own->number != id.number) return id.number > last_number_;
+  return own->kind != message.kind || own->body != message.body;
+}
+
 bool Order::take(const Ordered& message) {
   if (message.place.seq.value != last_.value + 1) return false;
   const bool is_new = note_number(message.id, message.place.seq);

@@ -63,6 +63,8 @@ class Order {
   bool place(const NodeId& sender, const std::string& nick, const Publish& publish);
 
   // Everybody's.
+  /// It says that this node said it in this life, and it did not: someone forges.
+  bool is_forged(const Ordered& message) const;
   /// False where the message does not follow the last one: the caller asks anew.
   bool take(const Ordered& message);
   /// Everything up to here may be handed to the user.

@@ -84,6 +84,13 @@ std::string Roster::free_nick(const NodeId& node, std::string_view wanted) const
   }
 }
 
+bool Roster::would_lose(const RosterUpdate& update, const NodeId& node) const {
+  const auto is_it = [&](const auto& one) { return one.node == node; };
+  if (std::ranges::any_of(update.removals, is_it)) return true;
+  return update.full && update.last && !in_full_.contains(node) &&
+         std::ranges::none_of(update.entries, is_it);
+}
+
 Roster::Change Roster::apply(const RosterUpdate& update) {
   Change change;
   // What was edited here as a supernode is another star's news by now.

@@ -50,6 +50,8 @@ class Roster {
   std::string free_nick(const NodeId& node, std::string_view wanted) const;
 
   // A member's side.
+  /// Whether that node would not be here any more behind this update.
+  bool would_lose(const RosterUpdate& update, const NodeId& node) const;
   Change apply(const RosterUpdate& update);
 
   // Both.

@@ -48,6 +48,9 @@ struct Path {
   Address local;
   Address remote;
   auto operator<=>(const Path&) const = default;
+  /// Both ends are on one host: over 127.0.0.0/8 or ::1, or from one of its addresses to the same
+  /// one, which a kernel sends over its loopback device and takes from nowhere else.
+  bool is_on_one_host() const { return remote.is_loopback() || remote.ip == local.ip; }
 };
 
 }  // namespace mrt

@@ -68,6 +68,10 @@ static std::string text_of(const CommandFailed& e) {
 static std::string text_of(const CommandDone& e) {
   return "command " + number(e.command.value) + " done";
 }
+static std::string text_of(const AccessChanged& e) {
+  return "access " + number(static_cast<uint64_t>(e.access));
+}
+static std::string text_of(const KeysLogged&) { return "keys logged"; }
 static std::string text_of(const Noted& e) { return "note: " + e.text; }
 static std::string text_of(const Stopped& e) { return "stopped: " + e.reason; }
 static std::string text_of(const FileRequest& e) { return "disk request " + number(e.index()); }

@@ -74,6 +74,7 @@ Outcome play(const Scenario& scenario, const Play& play,
   config.world.joins_on_arrival = random.chance(0.5);
   const LinkSpec drawn = draw_link(random);
   config.world.link = play.link.value_or(drawn);
+  config.sealed = play.sealed;
   Play whole = play;
   if (whole.nodes == 0) whole.nodes = scenario.nodes;
 
@@ -109,6 +110,7 @@ std::string command_for(const Scenario& scenario, const Play& play) {
   }
   if (play.duration) line += " --duration " + std::to_string(mrt::to_ms(*play.duration)) + "ms";
   if (play.kill) line += " --kill";
+  if (play.sealed) line += " --sealed";
   return line;
 }
 

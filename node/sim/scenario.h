@@ -25,6 +25,7 @@ struct Play {
   std::optional<LinkSpec> link;      // else drawn from the seed: loopback, LAN or Internet
   std::optional<Duration> duration;  // of the phase under faults, where it has no end of its own
   bool kill = false;                 // where the supernode goes: killed instead of leaving
+  bool sealed = false;
 };
 
 struct Scenario {

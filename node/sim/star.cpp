@@ -13,6 +13,7 @@ using mrt::Instant;
 
 struct Star::Seat {
   HostId host;
+  mrt::Random::Seed identity{};
   NodeId id;
   std::string nick;
   MemoryDisk disk;
@@ -79,7 +80,8 @@ Star::~Star() = default;
 size_t Star::add_seat() {
   auto seat = std::make_unique<Seat>();
   seat->host = world_.add_host();
-  seat->id = NodeId{random_.array<16>()};
+  seat->identity = random_.fork();
+  seat->id = node_id_of(mrt::Identity(seat->identity).public_key());
   seat->nick = "n" + std::to_string(seats_.size());
   seats_.push_back(std::move(seat));
   return seats_.size() - 1;
@@ -144,7 +146,10 @@ bool Star::begin(size_t seat, bool as_host) {
   Seat& at = *seats_[seat];
   if (at.program) return false;
   NodeConfig config;
-  config.id = at.id;
+  config.endpoint.identity = at.identity;
+  config.endpoint.plain = !config_.sealed;
+  config.endpoint.only_cipher = mrt::Cipher::chacha20_poly1305;
+  if (config_.sealed) config.endpoint.network_key = {mrt::Access::secret, mrt::Bytes(16, 7)};
   config.nick = at.nick;
   config.sockets = {world_.address(at.host)};
   config.addresses = config.sockets;

@@ -2,7 +2,7 @@
 //
 // Nodes with memory disks in a simulated world, and a script's hands on them: start, join,
 // chat, offer, download, and every fault. What nodes are made to do and what they say goes
-// to the checker. It draws nothing itself but ids and seeds.
+// to the checker. It draws nothing itself but identities and seeds.
 //
 // 1. A seat is a host with an identity, a disk and at most one running node; it keeps identity
 //    and disk through crashes. Each start is a new life.
@@ -27,6 +27,8 @@ namespace node::sim {
 struct StarConfig {
   WorldConfig world;
   size_t history = 0;
+  // Packets are sealed, with a secret; else they are plain, which costs a fraction of the time.
+  bool sealed = false;
 };
 
 /// A change of supernode as one node saw it.

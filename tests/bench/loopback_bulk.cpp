@@ -3,8 +3,9 @@
 // Bulk over real sockets on loopback, sender and receiver a process each: goodput, and the
 // CPU time that each side spends on a gigabyte.
 //
-//   loopback_bulk [MEGABYTES [STREAMS]]      default 2000 1
+//   loopback_bulk [MEGABYTES [STREAMS [SUITE [PACKET_BYTES]]]]      default 2000 1 sealed 65507
 //
+// SUITE: sealed (what this CPU does best), aes, chacha, plain.
 // THUBAN_NO_GSO=1 shows the fall-back without UDP_SEGMENT and UDP_GRO.
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -14,6 +15,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 #include <vector>
 
 #include "mrt/endpoint.h"
@@ -36,8 +38,10 @@ double cpu_seconds() {
   return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
+EndpointConfig asked;  // by the command line
+
 EndpointConfig config_for(const uv::Sockets& sockets) {
-  EndpointConfig out;
+  EndpointConfig out = asked;
   out.socket_buffer_bytes = uv::receive_buffer_bytes(sockets);
   return out;
 }
@@ -129,6 +133,11 @@ int main(int argc, char** argv) {
   const uint64_t megabytes = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 2000;
   const uint64_t streams = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1;
   if (megabytes == 0 || streams == 0) return 2;
+  const std::string_view suite = argc > 3 ? argv[3] : "sealed";
+  asked.plain = suite == "plain";
+  if (suite == "aes") asked.only_cipher = Cipher::aes_128_gcm;
+  if (suite == "chacha") asked.only_cipher = Cipher::chacha20_poly1305;
+  if (argc > 4) asked.mtu_bytes_max = std::strtoull(argv[4], nullptr, 10);
   const uint64_t share = megabytes * 1'000'000 / streams;
   const uint64_t total = share * streams;
   uv::Sockets receiving = loopback_socket();

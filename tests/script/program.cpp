@@ -61,10 +61,9 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
                          char* const* envp) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::signal(SIGPIPE, SIG_DFL);
-  if (launch.terminal) {
-    setsid();
-    ioctl(far[0], TIOCSCTTY, 0);
-  }
+  // A session of its own: it has the terminal that the test gives it, and no other.
+  setsid();
+  if (launch.terminal) ioctl(far[0], TIOCSCTTY, 0);
   for (int fd = 0; fd < 3; ++fd) dup2(far[fd], fd);
   if (chdir(launch.folder.c_str()) == 0) execve(argv[0], argv, envp);
   _exit(127);

@@ -2,11 +2,15 @@
 //
 // What a terminal of 80 x 24 shows after a program's output: the part of ECMA-48 that line
 // editors and progress bars use. Colours are left out; every character is one column wide.
+// And programs that run on one.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "script/star.h"
 
 namespace script {
 
@@ -40,5 +44,14 @@ class Terminal {
   int row_ = 0;
   int column_ = 0;  // 80: the line is full, the next character goes to the next line
 };
+
+/// A node on a terminal: a command of `arguments`, bound to loopback.
+Launch on_terminal(Star& star, std::vector<std::string> arguments);
+/// What its terminal shows now.
+Terminal screen(const Program& program);
+/// Waits for it; the test fails where it does not come.
+void await_screen(const Program& program, const std::string& what,
+                  const std::function<bool(const Terminal&)>& match);
+void await_shown(const Program& program, const std::string& text);
 
 }  // namespace script

@@ -3,36 +3,9 @@
 // The prompt on a terminal: what somebody sees who types while others talk.
 #include <doctest/doctest.h>
 
-#include "script/star.h"
 #include "script/terminal.h"
 
 using namespace script;
-
-namespace {
-
-Launch on_terminal(Star& star, std::vector<std::string> arguments) {
-  for (const char* more : {"--bind", "127.0.0.1:0", "--nat", "none", "--ephemeral"}) {
-    arguments.emplace_back(more);
-  }
-  Launch launch = star.launch(arguments);
-  launch.terminal = true;
-  return launch;
-}
-
-Terminal screen(const Program& program) { return Terminal::after(program.output()); }
-
-void await_screen(const Program& program, const std::string& what,
-                  const std::function<bool(const Terminal&)>& match) {
-  const bool shown = Program::run_until([&] { return match(screen(program)); });
-  INFO(screen(program).picture());
-  REQUIRE_MESSAGE(shown, what);
-}
-
-void await_shown(const Program& program, const std::string& text) {
-  await_screen(program, "shows: " + text, [&](const Terminal& t) { return t.shows(text); });
-}
-
-}  // namespace
 
 TEST_SUITE_BEGIN("terminal");
 

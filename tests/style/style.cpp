@@ -43,7 +43,7 @@ const std::array<Layer, 8> layers{{
     {"node/sim/", false, {"mrt/", "node/"}},
     {"node/", false, {"mrt/", "node/"}},
     {"client/", true, {"mrt/", "node/", "client/"}},
-    {"tests/", true, {"mrt/", "node/", "client/", "unit/", "support/", "script/"}},
+    {"tests/", true, {"mrt/", "node/", "client/", "unit/", "support/", "script/", "fuzz/"}},
 }};
 
 struct Ban {
@@ -123,6 +123,7 @@ class Tree {
   void check_file(const fs::path& path) {
     name_ = path.lexically_relative(root_).generic_string();
     if (name_.starts_with("tests/style/faults/")) return;  // the test of this program
+    if (name_.starts_with("tests/fuzz/corpus/")) return;   // bytes, not sources
     const bool source = name_.ends_with(".cpp") || name_.ends_with(".h");
     const bool script = name_.ends_with(".cmake") || name_.ends_with("CMakeLists.txt") ||
                         name_.ends_with(".sh") || path.extension().empty();

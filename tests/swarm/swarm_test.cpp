@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Every scenario of the simulator, with many seeds. THUBAN_SEEDS says how many (the default
-// suits a developer's test run), THUBAN_SEED_FIRST where they begin. A failure prints the
-// command that repeats it alone.
+// suits a developer's test run), THUBAN_SEED_FIRST where they begin, THUBAN_SEALED=1 that all
+// packets are sealed: else those of one scenario of each kind. A failure prints the command that
+// repeats it alone.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -18,14 +19,15 @@ static uint64_t from_environment(const char* name, uint64_t otherwise) {
 }
 
 /// `share`: of the number of seeds, for scenarios that cost more or less than most.
-static void swarm(std::string_view name, double share = 1) {
+static void swarm(std::string_view name, double share = 1, bool sealed = false) {
   const Scenario* scenario = find_scenario(name);
   REQUIRE(scenario);
   const uint64_t first = from_environment("THUBAN_SEED_FIRST", 1);
   const double seeds = share * static_cast<double>(from_environment("THUBAN_SEEDS", 20));
   const auto count = std::max<uint64_t>(1, static_cast<uint64_t>(seeds));
   for (uint64_t seed = first; seed < first + count; ++seed) {
-    const Play one{.seed = seed, .nodes = 0, .link = {}, .duration = {}};
+    Play one{.seed = seed, .nodes = 0, .link = {}, .duration = {}};
+    one.sealed = sealed || from_environment("THUBAN_SEALED", 0) == 1;
     const Outcome outcome = play(*scenario, one);
     if (outcome.violation) {
       FAIL_CHECK("seed " << seed << " at " << mrt::to_ms(outcome.violation->at.time_since_epoch())
@@ -53,6 +55,10 @@ TEST_CASE("a download goes on through a migration") { swarm("migrating-file"); }
 TEST_CASE("a download that was broken off is resumed") { swarm("resume"); }
 TEST_CASE("a split star becomes one again") { swarm("split"); }
 TEST_CASE("two hundred nodes join and chat") { swarm("crowd", 0.05); }
+TEST_CASE("sealed, a story ends as it does in plain") { swarm("story", 0.25, true); }
+TEST_CASE("sealed, what links do to packets loses nothing") { swarm("mangled", 0.25, true); }
+TEST_CASE("sealed, a download goes on through a migration") { swarm("migrating-file", 0.25, true); }
+TEST_CASE("sealed, a split star becomes one again") { swarm("split", 0.25, true); }
 
 TEST_CASE("a run repeats to the last digit, and another seed is another run") {
   for (const std::string_view name : {"story", "split"}) {

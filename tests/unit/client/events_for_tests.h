@@ -55,7 +55,9 @@ inline std::vector<node::Event> all_node_events(const std::string& text) {
       CommandFailed{CommandId{1}, ErrorCode::ambiguous, text},
       CommandDone{CommandId{1}},
       Noted{text},
-      Stopped{text}};
+      Stopped{text},
+      AccessChanged{mrt::Access::open},
+      KeysLogged{text}};
 }
 
 inline std::vector<Report> all_reports(const std::string& text) {
@@ -65,7 +67,7 @@ inline std::vector<Report> all_reports(const std::string& text) {
   stats.packets_lost = 2;
   const node::FileRow row{text, 5, hash_of(0xab), {id_of(1), id_of(2)}};
   return {Listening{id_of(1), text, mrt::Address::v4(127, 0, 0, 1, 7700), text},
-          Invited{"thuban:abc", mrt::Address::v4(127, 0, 0, 1, 7700)},
+          Invited{"thuban:abc", mrt::Address::v4(127, 0, 0, 1, 7700), mrt::Access::secret},
           PeersAsked{{node::Epoch{3}, id_of(1), {peer_of(1, text), peer_of(2, text)}}},
           FilesAsked{{row}},
           StatsAsked{{{id_of(2), stats}}},

@@ -39,16 +39,16 @@ static unsigned mode_of(const std::string& path) {
 TEST_CASE("an identity is made once, private, and found again") {
   const Folder folder;
   std::string warning;
-  node::NodeId id;
+  mrt::Random::Seed id;
   {
     const StateDir state(folder / "a/b/thuban", warning);
     CHECK(state.keeps());
-    id = state.node_id();
+    id = state.identity();
     CHECK(mode_of(folder / "a/b/thuban") == 0700);
     CHECK(mode_of(folder / "a/b/thuban/identity") == 0600);
   }
   const StateDir again(folder / "a/b/thuban", warning);
-  CHECK(again.node_id() == id);
+  CHECK(again.identity() == id);
   CHECK(warning.empty());
 }
 
@@ -58,13 +58,13 @@ TEST_CASE("a second process on the host is another node, and the first folder is
   auto first = std::make_unique<StateDir>(folder / "s", warning);
   const StateDir second(folder / "s", warning);
   const StateDir third(folder / "s", warning);
-  CHECK(first->node_id() != second.node_id());
-  CHECK(second.node_id() != third.node_id());
+  CHECK(first->identity() != second.identity());
+  CHECK(second.identity() != third.identity());
   CHECK(fs::exists(folder / "s/2/identity"));
   CHECK(fs::exists(folder / "s/3/identity"));
-  const node::NodeId id = first->node_id();
+  const mrt::Random::Seed id = first->identity();
   first.reset();
-  CHECK(StateDir(folder / "s", warning).node_id() == id);
+  CHECK(StateDir(folder / "s", warning).identity() == id);
   CHECK(warning.empty());
 }
 
@@ -75,7 +75,7 @@ TEST_CASE("what is no identity is told, left alone and done without") {
   const StateDir state(folder.path, warning);
   CHECK_FALSE(warning.empty());
   CHECK_FALSE(state.keeps());
-  CHECK_FALSE(state.node_id().is_null());
+  CHECK(state.identity() != mrt::Random::Seed{});
   CHECK(*read_small_file(folder / "identity", 100) == "too short");
 }
 
@@ -87,7 +87,7 @@ TEST_CASE("a place that cannot be a folder is told and done without") {
     const StateDir state(path, warning);
     CHECK_FALSE(warning.empty());
     CHECK_FALSE(state.keeps());
-    CHECK_FALSE(state.node_id().is_null());
+    CHECK(state.identity() != mrt::Random::Seed{});
   }
 }
 
@@ -99,8 +99,8 @@ TEST_CASE("known peers are remembered by network, the latest first, within limit
   };
   {
     StateDir state(folder.path, warning);
-    for (int i = 1; i <= 20; ++i) state.remember("stars", {address(i)});
-    state.remember("moons", {address(99)});
+    for (int i = 1; i <= 20; ++i) state.remember("stars", {address(i)}, {});
+    state.remember("moons", {address(99)}, {});
   }
   const StateDir again(folder.path, warning);
   REQUIRE(again.known("stars").size() == known_addresses_max);
@@ -117,6 +117,49 @@ TEST_CASE("lines of the peers file that mean nothing are skipped") {
   REQUIRE(known.size() == 1);
   CHECK(known.at("stars").size() == 2);
   CHECK(parse_known_peers(write_known_peers(known)) == known);
+}
+
+TEST_CASE("the random secret of a star is remembered with its peers, a password never") {
+  const Folder folder;
+  std::string warning;
+  const auto here = mrt::Address::v4(10, 0, 0, 1, 1);
+  const auto there = mrt::Address::v4(10, 0, 0, 2, 2);
+  const auto key = [](uint8_t byte) {
+    return mrt::NetworkKey{mrt::Access::secret, mrt::Bytes(16, byte)};
+  };
+  {
+    StateDir state(folder.path, warning);
+    state.remember("stars", {here}, key(1));
+    state.remember("moons", {here}, {mrt::Access::password, {'s', 'e', 's', 'a', 'm', 'e'}});
+    state.remember("suns", {here}, {});
+  }
+  CHECK(mode_of(folder / "secrets") == 0600);
+  CHECK(read_small_file(folder / "secrets", 1000)->find("sesame") == std::string::npos);
+  StateDir again(folder.path, warning);
+  CHECK(again.known_key("stars") == key(1));
+  CHECK_FALSE(again.known_key("moons"));
+  CHECK_FALSE(again.known_key("suns"));
+  // Another secret is another star: the old one's peers do not know it.
+  again.remember("stars", {there}, key(2));
+  CHECK(again.known_key("stars") == key(2));
+  CHECK(again.known("stars") == std::vector{there});
+  again.remember("stars", {here}, {mrt::Access::password, {'x'}});
+  CHECK_FALSE(again.known_key("stars"));
+  CHECK(again.known("stars") == std::vector{here});
+}
+
+TEST_CASE("lines of the secrets file that mean nothing are skipped") {
+  const std::string good = "stars " + std::string(32, 'a');
+  const auto read = [](const std::string& text) { return parse_known_secrets(text); };
+  const KnownSecrets known =
+      read("thuban secrets 1\nnonsense\n" + good + "\nmoons \nmoons " + std::string(130, 'a') +
+           "\nmoons " + std::string(32, 'g') + "\n\x1b " + std::string(32, 'a') +
+           "\nmoons\n\nsuns " + std::string(33, 'a'));
+  CHECK(known == KnownSecrets{{"stars", mrt::Bytes(16, 0xaa)}});
+  CHECK(read(write_known_secrets(known)) == known);
+  CHECK(read("thuban secrets 2\n" + good).empty());
+  CHECK(read(good).empty());
+  CHECK(read("").empty());
 }
 
 TEST_CASE("a shared folder offers its plain files and nothing else") {

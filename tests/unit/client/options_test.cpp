@@ -105,7 +105,12 @@ TEST_CASE("a usage mistake is one line, names the help and exits with 2") {
       {"sim", "--nodes", "0"},
       {"sim", "--nodes", "x"},
       {"sim", "--loss", "x"},
-      {"--password-file", "/nonexistent/file"},
+      {"--password-file", ""},
+      {"--password-file", "a", "--ask-password"},
+      {"--password-file", "a", "--open"},
+      {"--password-file", "a", "--plain"},
+      {"--ask-password", "--open"},
+      {"--ask-password", "--plain"},
       {"bench"},
       {"doctor"},
       {"rendezvous"},
@@ -176,17 +181,75 @@ TEST_CASE("an invite or a name says which network") {
   CHECK(accepted({"join", "192.0.2.1:7700"}).network == "default");
 }
 
-TEST_CASE("colour, passwords and NAT come from the environment, too") {
+TEST_CASE("colour and NAT come from the environment, too") {
   CHECK(accepted({}).colour == When::automatic);
   CHECK(accepted({}, {{"NO_COLOR", "1"}}).colour == When::never);
   CHECK(accepted({"--color", "always"}, {{"NO_COLOR", "1"}}).colour == When::always);
-  CHECK_FALSE(accepted({}).password_given);
-  CHECK(accepted({}, {{"THUBAN_PASSWORD", "x"}}).password_given);
-  CHECK(accepted({"--ask-password"}).password_given);
   CHECK(left({}, {{"THUBAN_NAT", "maybe"}}).code == ExitCode::usage);
-  accepted({"--nat", "auto", "--stun", "none", "--rendezvous", "127.0.0.1:7700", "--qr", "--open",
-            "--plain", "--yes"},
+  accepted({"--nat", "auto", "--stun", "none", "--rendezvous", "127.0.0.1:7700", "--qr", "--yes"},
            {{"THUBAN_NAT", "none"}});
+}
+
+TEST_CASE("a password comes from one place, and an empty variable is none") {
+  CHECK(accepted({}).password_from == PasswordFrom::nowhere);
+  CHECK(accepted({}, {{"THUBAN_PASSWORD", "x"}}).password_from == PasswordFrom::variable);
+  CHECK(accepted({}, {{"THUBAN_PASSWORD", ""}}).password_from == PasswordFrom::nowhere);
+  CHECK(accepted({"--ask-password"}).password_from == PasswordFrom::terminal);
+  const Options file = accepted({"--password-file", "secret.txt"}, {{"THUBAN_PASSWORD", ""}});
+  CHECK(file.password_from == PasswordFrom::file);
+  CHECK(file.password_file == "secret.txt");
+  const Environment given = {{"THUBAN_PASSWORD", "tell-nobody"}};
+  for (const Arguments& arguments :
+       {Arguments{"--password-file", "a"}, {"--ask-password"}, {"--open"}, {"--plain"}}) {
+    const Leave leave = left(arguments, given);
+    CHECK(leave.code == ExitCode::usage);
+    CHECK(leave.text.find("THUBAN_PASSWORD") != std::string::npos);
+    CHECK(leave.text.find("tell-nobody") == std::string::npos);
+  }
+}
+
+TEST_CASE("open, plain and the key log are off unless they are asked for") {
+  const Options options = accepted({});
+  CHECK_FALSE(options.open);
+  CHECK_FALSE(options.plain);
+  CHECK_FALSE(options.keylog_file);
+  CHECK(accepted({"--open"}).open);
+  CHECK(accepted({"--plain"}).plain);
+  CHECK(accepted({"--plain", "--open"}).plain);
+  CHECK_FALSE(accepted({}, {{"THUBAN_KEYLOG", ""}}).keylog_file);
+  CHECK(*accepted({}, {{"THUBAN_KEYLOG", "k"}}).keylog_file == "k");
+}
+
+TEST_CASE("nobody is asked in a pipeline, a service or where --yes was said") {
+  CHECK(accepted({}).may_ask);
+  CHECK_FALSE(accepted({"--json"}).may_ask);
+  CHECK_FALSE(accepted({"--no-prompt"}).may_ask);
+  CHECK_FALSE(accepted({"--yes"}).may_ask);
+}
+
+TEST_CASE("what contradicts an invite is a mistake, what fits it is not") {
+  const std::vector to = {mrt::Address::v4(192, 0, 2, 1, 7700)};
+  const std::string open = write_invite({"default", {}, to, mrt::Access::open});
+  const std::string secret = write_invite({"default", mrt::Bytes(16, 7), to, mrt::Access::secret});
+  const std::string password = write_invite({"default", {}, to, mrt::Access::password});
+  const Environment given = {{"THUBAN_PASSWORD", "x"}};
+  for (const std::string& invite : {open, secret, password}) accepted({"join", invite});
+  CHECK(*accepted({"join", secret}).target->key ==
+        mrt::NetworkKey{mrt::Access::secret, mrt::Bytes(16, 7)});
+  CHECK_FALSE(accepted({"join", "192.0.2.1:7700"}).target->key);
+
+  accepted({"join", password}, given);
+  accepted({"get", "x", "--from", password, "--password-file", "a"});
+  for (const std::string& invite : {open, secret}) {
+    CHECK(left({"join", invite}, given).code == ExitCode::usage);
+    CHECK(left({"chat", "hi", "--to", invite, "--ask-password"}).code == ExitCode::usage);
+  }
+  accepted({"join", open, "--open"});
+  accepted({"join", open, "--plain"});
+  for (const std::string& invite : {secret, password}) {
+    CHECK(left({"join", invite, "--open"}).code == ExitCode::usage);
+    CHECK(left({"join", invite, "--plain"}).code == ExitCode::usage);
+  }
 }
 
 TEST_CASE("bind may be repeated and does not swallow the command") {

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "client/interpreter.h"
 #include "client/log.h"
 #include "client/table.h"
 #include "client/text.h"
@@ -46,14 +47,14 @@ TEST_CASE("chat and what was asked for is data, the rest are notes") {
     const auto line = screen.show(event);
     kinds += !line ? '-' : line->kind == Line::Kind::result ? 'd' : 'n';
   }
-  CHECK(kinds == "n-nnddnndnn-nn------");
+  CHECK(kinds == "n-nnddnndnn-nn--------");
   kinds.clear();
   for (const auto& report : all_reports("anna")) {
     const auto line = screen.show(report);
-    kinds += !line                            ? '-'
+    kinds += !line                              ? '-'
              : line->kind == Line::Kind::result ? 'd'
-             : line->kind == Line::Kind::note ? 'n'
-                                              : 'e';
+             : line->kind == Line::Kind::note   ? 'n'
+                                                : 'e';
   }
   CHECK(kinds == "ndddde-");
 }
@@ -75,6 +76,15 @@ TEST_CASE("being alone is told to one who was not, and once") {
   CHECK(tells(node::Role::member));
   CHECK(tells(node::Role::alone));
   CHECK_FALSE(tells(node::Role::alone));
+}
+
+TEST_CASE("no key and no invite is in the log") {
+  const std::string key = "00112233445566778899aabbccddeeff";
+  CHECK(log_entry(node::Event(node::KeysLogged{key})).text.empty());
+  CHECK(log_entry(Report(Invited{"thuban:" + key, {}, mrt::Access::secret})).text.empty());
+  CHECK(told_line("C thuban:" + key) == "C thuban:...");
+  CHECK(told_line("c 'thuban:" + key + "'").find(key) == std::string::npos);
+  CHECK(told_line(" T hello\n") == "T hello");
 }
 
 TEST_CASE("colour is used only where it is wanted") {
@@ -104,7 +114,7 @@ TEST_CASE("what an operator looks for is logged at info or louder") {
   for (const auto& event : all_node_events("anna")) {
     levels += "-ewid"[static_cast<size_t>(log_entry(event).level)];
   }
-  CHECK(levels == "idiwddwwdiidiiid--di");
+  CHECK(levels == "idiwddwwdiidiiid--diw-");
 }
 
 }  // namespace client

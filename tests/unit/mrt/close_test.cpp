@@ -119,7 +119,7 @@ TEST_CASE("RESETs are shorter than what they answer, and limited") {
 }
 
 TEST_CASE("silence for the idle time-out closes; a keep-alive keeps open") {
-  EndpointConfig config;
+  EndpointConfig config = pair_config();
   config.keep_alive = Duration{};
   config.idle_timeout = 5s;
   Pair pair(1, {}, config);

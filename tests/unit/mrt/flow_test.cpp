@@ -15,7 +15,7 @@ constexpr StreamId message_of_left(uint64_t index) { return make_stream_id(index
 }  // namespace
 
 TEST_CASE("a peer that never reads bounds the memory and stops the writer") {
-  EndpointConfig config;
+  EndpointConfig config = pair_config();
   config.stream_window_bytes = 64 * 1024;
   config.receive_window_bytes = 100 * 1024;
   config.message_bytes_max = 16 * 1024;
@@ -53,7 +53,7 @@ TEST_CASE("a peer that never reads bounds the memory and stops the writer") {
 }
 
 TEST_CASE("messages that are not taken hold back the sender until they are") {
-  EndpointConfig config;
+  EndpointConfig config = pair_config();
   config.receive_window_bytes = 300'000;
   Pair pair(1, {}, config);
   REQUIRE(pair.connect());
@@ -133,9 +133,9 @@ TEST_CASE("a message of message_bytes_max passes, one byte more is refused, none
 }
 
 TEST_CASE("open messages are limited by the lesser side, and Writable comes when there is room") {
-  EndpointConfig few;
+  EndpointConfig few = pair_config();
   few.messages_open_max = 4;
-  Pair pair(1, {}, {}, few);
+  Pair pair(1, {}, pair_config(), few);
   REQUIRE(pair.connect());
   Endpoint& left = pair[Pair::left];
   const ConnectionId id = *pair.id[Pair::left];
@@ -148,7 +148,7 @@ TEST_CASE("open messages are limited by the lesser side, and Writable comes when
 }
 
 TEST_CASE("ordered streams are limited, and a stream that is done makes room for another") {
-  EndpointConfig few;
+  EndpointConfig few = pair_config();
   few.streams_open_max = 3;
   Pair pair(1, {.loss = 0.2}, few);
   REQUIRE(pair.connect());
@@ -216,7 +216,7 @@ TEST_CASE("both sides may write to the first stream at once, and an empty stream
 }
 
 TEST_CASE("a reset stream ends with its code and gives its window back") {
-  EndpointConfig config;
+  EndpointConfig config = pair_config();
   config.receive_window_bytes = 128 * 1024;
   config.stream_window_bytes = 128 * 1024;
   Pair pair(1, {.loss = 0.1}, config);
@@ -275,7 +275,7 @@ TEST_CASE("before Connected and after Closed nothing can be sent") {
 }
 
 TEST_CASE("a peer that overruns a window is closed with flow_control") {
-  EndpointConfig config;
+  EndpointConfig config = pair_config();
   config.receive_window_bytes = 20'000;
   config.stream_window_bytes = 10'000;
   config.message_bytes_max = 5'000;

@@ -138,9 +138,9 @@ TEST_CASE("reordering raises the threshold: what was only late is seen as such")
 }
 
 TEST_CASE("in flight stays below half of the peer's socket buffer") {
-  EndpointConfig small;
+  EndpointConfig small = pair_config();
   small.socket_buffer_bytes = 40'000;
-  Pair pair(1, {.delay = 50ms}, {}, small);
+  Pair pair(1, {.delay = 50ms}, pair_config(), small);
   REQUIRE(pair.connect());
   pair[Pair::left].write(pair.now, *pair.id[Pair::left], first_stream, pattern(2'000'000, 1));
   size_t most = 0;
@@ -156,7 +156,7 @@ TEST_CASE("in flight stays below half of the peer's socket buffer") {
 TEST_CASE("the packet size rises to what the path carries, and no further") {
   for (const size_t mtu : {1'200u, 1'300u, 1'472u, 9'000u, 20'000u, 65'535u}) {
     CAPTURE(mtu);
-    EndpointConfig config;
+    EndpointConfig config = pair_config();
     config.socket_buffer_bytes = 4'000'000;
     Pair pair(1, {.mtu = mtu}, config);
     REQUIRE(pair.connect());
@@ -194,7 +194,7 @@ TEST_CASE("an idle connection sends no probes of its packet size") {
 }
 
 TEST_CASE("a black hole after the packet size has grown repairs itself") {
-  EndpointConfig config;
+  EndpointConfig config = pair_config();
   config.socket_buffer_bytes = 4'000'000;
   Pair pair(1, {.mtu = 9'000}, config);
   REQUIRE(pair.connect());

@@ -118,7 +118,7 @@ TEST_CASE("any interleaving of inputs and polls delivers everything") {
 }
 
 TEST_CASE("a thousand idle connections cost no timer work but their keep-alives") {
-  EndpointConfig config;
+  EndpointConfig config = pair_config();
   config.keep_alive = 10s;
   config.half_open_max = 4'000;
   Random random(seed_from(1));

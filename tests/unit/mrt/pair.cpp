@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace mrt::test {
 
@@ -16,6 +17,30 @@ Bytes pattern(size_t size, uint64_t number) {
 
 SharedBytes shared_pattern(size_t size, uint64_t number) {
   return std::make_shared<const Bytes>(pattern(size, number));
+}
+
+bool pairs_are_sealed() {
+  const char* asked = std::getenv("THUBAN_TEST_SEALED");
+  return asked && std::string_view(asked) == "1";
+}
+
+EndpointConfig sealed_config(uint8_t identity) {
+  EndpointConfig config;
+  config.identity[0] = identity;
+  config.network = "lab";
+  config.network_key = {Access::password, {'o', 'p', 'e', 'n', ' ', 'u', 'p'}};
+  return config;
+}
+
+EndpointConfig pair_config() {
+  EndpointConfig config;
+  if (pairs_are_sealed()) {
+    config = sealed_config();
+    config.keylog = true;  // for a Forger
+    return config;
+  }
+  config.plain = true;
+  return config;
 }
 
 Pair::Pair(uint64_t seed, const Weather& w, const EndpointConfig& config,

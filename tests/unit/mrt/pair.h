@@ -32,11 +32,20 @@ struct Weather {
 Bytes pattern(size_t size, uint64_t number);
 SharedBytes shared_pattern(size_t size, uint64_t number);
 
+/// What a Pair's endpoints are like where a test does not care: plain, so that a Forger can
+/// speak for them, or sealed with THUBAN_TEST_SEALED=1 in the environment.
+EndpointConfig pair_config();
+/// Sealed, and a password between them. The identity follows from the number.
+EndpointConfig sealed_config(uint8_t identity = 1);
+/// Whether pair_config() is sealed.
+bool pairs_are_sealed();
+
 class Pair {
  public:
   enum Side { left = 0, right = 1 };
 
-  explicit Pair(uint64_t seed = 1, const Weather& weather = {}, const EndpointConfig& config = {},
+  explicit Pair(uint64_t seed = 1, const Weather& weather = {},
+                const EndpointConfig& config = pair_config(),
                 std::optional<EndpointConfig> right_config = {});
 
   Endpoint& operator[](Side side) { return *sides_[side].endpoint; }

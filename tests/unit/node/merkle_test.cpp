@@ -87,7 +87,7 @@ constexpr Vector vectors[] = {
 
 }  // namespace
 
-TEST_CASE("a file's hash is the root that another implementation finds") {
+TEST_CASE("museum: a file's hash is of its content, as another program finds it (python-p2p)") {
   for (const Vector& vector : vectors) {
     CAPTURE(vector.size);
     const mrt::Bytes bytes = pattern(vector.size);
@@ -116,7 +116,7 @@ TEST_CASE("every chunk is verified by its own proof") {
   }
 }
 
-TEST_CASE("a chunk that differs in anything is refused") {
+TEST_CASE("museum: a chunk that differs in anything is refused (python-p2p)") {
   const mrt::Bytes bytes = pattern(5 * chunk_bytes_max + 100);
   const HashTree tree = tree_of(bytes);
   const uint64_t size = bytes.size();

@@ -40,7 +40,8 @@ struct Group {
     if (const auto* a = std::get_if<Migration::SendSuspect>(&action)) {
       if (machines.contains(a->to)) machines.at(a->to).on_suspect(now, from, a->message);
     } else if (const auto* g = std::get_if<Migration::SendGather>(&action)) {
-      if (machines.contains(g->to)) machines.at(g->to).on_gather(now, from, g->message);
+      if (machines.contains(g->to))
+        machines.at(g->to).on_gather(now, from, g->message, word_wait_min);
     } else if (const auto* s = std::get_if<Migration::SendSurvivor>(&action)) {
       if (!machines.contains(s->to)) return;
       machines.at(s->to).on_survivor(now, from, {s->next, {1}, node_id(1), held[from], {1}},
@@ -102,6 +103,7 @@ TEST_CASE("a successor that hears nothing waits for another's word") {
   CHECK(group.begun.empty());
   group.machines.at(node_id(5)).on_silent(at(550), node_id(1));
   group.run(at(550));
+  group.pass_time(at(550) + word_wait_min);  // the others listen for it, and hear nothing
   REQUIRE(group.begun.size() == 1);
   CHECK(group.begun[0].first == node_id(2));
 }
@@ -136,7 +138,7 @@ TEST_CASE("a gatherer that dies before it begins is followed by the next") {
   for (uint8_t i = 3; i <= 4; ++i) {
     group.machines.at(node_id(i)).on_silent(at(500), node_id(1));
     group.machines.at(node_id(i))
-        .on_gather(at(510), node_id(2), {{2}, node_id(2), CloseReason::lost});
+        .on_gather(at(510), node_id(2), {{2}, node_id(2), CloseReason::lost}, word_wait_min);
   }
   group.machines.erase(node_id(2));
   group.run(at(510));
@@ -204,13 +206,14 @@ TEST_CASE("a hand-over needs no silence and keeps the old supernode as a survivo
 TEST_CASE("of two who gather at once the one with the higher (epoch, id) is followed") {
   Migration four(node_id(4));
   four.on_view(at(0), {1}, {node_id(1), node_id(2), node_id(3), node_id(4)});
-  four.on_gather(at(500), node_id(2), {{2}, node_id(2), CloseReason::lost});
+  four.on_silent(at(500), node_id(1));
+  four.on_gather(at(500), node_id(2), {{2}, node_id(2), CloseReason::lost}, word_wait_min);
   CHECK(four.awaited() == node_id(2));
-  four.on_gather(at(501), node_id(3), {{2}, node_id(3), CloseReason::lost});
+  four.on_gather(at(501), node_id(3), {{2}, node_id(3), CloseReason::lost}, word_wait_min);
   CHECK(four.awaited() == node_id(3));
-  four.on_gather(at(502), node_id(2), {{2}, node_id(2), CloseReason::lost});
+  four.on_gather(at(502), node_id(2), {{2}, node_id(2), CloseReason::lost}, word_wait_min);
   CHECK(four.awaited() == node_id(3));
-  four.on_gather(at(503), node_id(2), {{3}, node_id(2), CloseReason::lost});
+  four.on_gather(at(503), node_id(2), {{3}, node_id(2), CloseReason::lost}, word_wait_min);
   CHECK(four.awaited() == node_id(2));
 }
 
@@ -220,14 +223,95 @@ TEST_CASE("a gatherer gives way to a higher one") {
   two.on_silent(at(500), node_id(1));
   two.on_suspect(at(500), node_id(4), {{1}, {node_id(1)}});
   CHECK(two.phase() == Migration::Phase::gathering);
-  two.on_gather(at(510), node_id(3), {{2}, node_id(3), CloseReason::lost});
+  two.on_gather(at(510), node_id(3), {{2}, node_id(3), CloseReason::lost}, word_wait_min);
   CHECK(two.phase() == Migration::Phase::following);
   CHECK(two.awaited() == node_id(3));
 }
 
+TEST_CASE("museum: who hears its supernode is not gathered away from it (gossip seeds)") {
+  Migration three(node_id(3));
+  three.on_view(at(0), {1}, {node_id(1), node_id(2), node_id(3)});
+  for (const CloseReason reason : {CloseReason::lost, CloseReason::left, CloseReason::handover}) {
+    three.on_gather(at(500), node_id(2), {{2}, node_id(2), reason}, word_wait_min);
+    CHECK(three.is_steady());
+    const auto action = three.poll_action();
+    REQUIRE(action);
+    CHECK(std::holds_alternative<Migration::AskWord>(*action));
+    three.on_word(at(499));  // an old word says nothing
+    CHECK(three.next_timeout() == at(500) + word_wait_min);
+    three.on_word(at(501));
+    CHECK(three.next_timeout() == mrt::never);
+    three.on_timeout(at(600), {0});
+    CHECK(three.is_steady());
+    CHECK_FALSE(three.poll_action());
+  }
+}
+
+TEST_CASE("who is gathered and hears no word of its supernode follows") {
+  Migration three(node_id(3));
+  three.on_view(at(0), {1}, {node_id(1), node_id(2), node_id(3)});
+  three.on_gather(at(500), node_id(2), {{2}, node_id(2), CloseReason::lost}, word_wait_min);
+  three.on_timeout(at(500) + word_wait_min, {0});
+  CHECK(three.awaited() == node_id(2));
+
+  Migration other(node_id(3));
+  other.on_view(at(0), {1}, {node_id(1), node_id(2), node_id(3)});
+  other.on_gather(at(500), node_id(2), {{2}, node_id(2), CloseReason::lost}, word_wait_min);
+  other.on_silent(at(501), node_id(1));  // it was about to notice by itself
+  CHECK(other.awaited() == node_id(2));
+}
+
+TEST_CASE("a supernode follows nobody who gathers its members") {
+  Migration one(node_id(1));
+  one.on_view(at(0), {1}, {node_id(1), node_id(2), node_id(3)});
+  one.on_gather(at(500), node_id(2), {{2}, node_id(2), CloseReason::lost}, word_wait_min);
+  CHECK(one.next_timeout() == mrt::never);
+  for (uint8_t i = 2; i <= 3; ++i) one.on_suspect(at(500), node_id(i), {{1}, {node_id(1)}});
+  CHECK(one.is_steady());
+  CHECK_FALSE(one.poll_action());
+}
+
+TEST_CASE("museum: one liar declares nobody dead, however small the star (gossip seeds)") {
+  for (uint8_t members = 2; members <= 6; ++members) {
+    Group group(members);
+    Migration& successor = group.machines.at(node_id(2));
+    const NodeId liar = node_id(members == 2 ? 2 : members);
+    for (int i = 0; i < 3; ++i) {
+      successor.on_suspect(at(500), liar, {{1}, {node_id(1)}});
+      if (members > 3)
+        group.machines.at(node_id(3)).on_suspect(at(500), liar, {{1}, {node_id(1), node_id(2)}});
+    }
+    group.run(at(500));
+    CHECK(group.begun.empty());
+    for (auto& [id, machine] : group.machines) CHECK(machine.is_steady());
+  }
+}
+
+TEST_CASE("what was said of a node long ago counts no more") {
+  Group group(5);
+  Migration& successor = group.machines.at(node_id(2));
+  successor.on_suspect(at(500), node_id(4), {{1}, {node_id(1)}});
+  successor.on_silent(at(500) + suspect_time, node_id(1));
+  group.run(at(500) + suspect_time);
+  CHECK(group.begun.empty());
+}
+
+TEST_CASE("a survivor that claims more than anybody can hold is not asked for it") {
+  Group group(4);
+  group.machines.erase(node_id(1));
+  group.held = {{node_id(2), {5}}, {node_id(3), {seq_max}}, {node_id(4), {7}}};
+  for (uint8_t i = 2; i <= 4; ++i) group.machines.at(node_id(i)).on_silent(at(500), node_id(1));
+  group.run(at(500));
+  REQUIRE(group.wants.size() == 1);
+  CHECK(group.wants[0].second.to == node_id(4));
+  CHECK(group.machines.at(node_id(2)).filled_from() == node_id(4));
+  CHECK(group.machines.at(node_id(2)).filled_to() == Seq{7});
+}
+
 TEST_CASE("an old epoch's gathering is nobody's business") {
   Group group(3);
-  group.machines.at(node_id(3)).on_gather(at(10), node_id(2), {{1}, node_id(2), CloseReason::lost});
+  group.machines.at(node_id(3))
+      .on_gather(at(10), node_id(2), {{1}, node_id(2), CloseReason::lost}, word_wait_min);
   CHECK(group.machines.at(node_id(3)).is_steady());
 }
 

@@ -57,6 +57,24 @@ TEST_CASE("a message that is said again has its place already") {
   CHECK(order.place(node_id(2), "b", {{10}, 1, BroadcastKind::chat, text("hi")}));
 }
 
+TEST_CASE("words that this node did not say in this life are known as forged") {
+  Order order(node_id(1), {1});
+  order.begin_view({1}, node_id(2));
+  say(order, "x");
+  say(order, "other");
+  CHECK_FALSE(order.is_forged(ordered(1, 1, 1, 1)));
+  CHECK(order.is_forged(ordered(1, 1, 1, 2)));        // another text
+  CHECK(order.is_forged(ordered(1, 1, 1, 3)));        // not said yet
+  CHECK_FALSE(order.is_forged(ordered(1, 1, 2, 9)));  // of others nothing is known
+  Ordered other_life = ordered(1, 1, 1, 9);
+  other_life.id.incarnation = {2};
+  CHECK_FALSE(order.is_forged(other_life));
+  REQUIRE(order.take(ordered(1, 1, 1, 1)));
+  order.deliver_up_to({1});
+  CHECK(delivered(order).size() == 1);
+  CHECK_FALSE(order.is_forged(ordered(1, 2, 1, 1)));  // a repeat of what came back
+}
+
 TEST_CASE("a hole in the order is not taken") {
   Order order(node_id(1), {1});
   order.enter_view({1}, node_id(2), {0}, false);

@@ -70,6 +70,27 @@ TEST_CASE("applying an update twice tells nothing new") {
   CHECK_FALSE(member.apply(updates[0]).changed);
 }
 
+TEST_CASE("whether an update would lose a node is known before it is applied") {
+  Roster supernode;
+  for (uint64_t i = 0; i < 2 * roster_part_max; ++i)
+    supernode.put(entry(i, "n" + std::to_string(i)));
+  const auto parts = supernode.full({1}, node_id(0));
+  REQUIRE(parts.size() == 2);
+  const NodeId stranger = node_id(60'000);
+  const NodeId early = parts[0].entries[0].node;
+  Roster member;
+  CHECK_FALSE(member.would_lose(parts[0], stranger));  // more may come
+  member.apply(parts[0]);
+  CHECK(member.would_lose(parts[1], stranger));
+  CHECK_FALSE(member.would_lose(parts[1], early));
+  CHECK_FALSE(member.would_lose(parts[1], parts[1].entries[5].node));
+  member.apply(parts[1]);
+  supernode.remove(early, GoneReason::lost);
+  const auto changes = supernode.take_changes({1}, node_id(0));
+  CHECK(member.would_lose(changes[0], early));
+  CHECK_FALSE(member.would_lose(changes[0], parts[1].entries[5].node));
+}
+
 TEST_CASE("another life of a node leaves and joins") {
   Roster member;
   member.apply({{1}, node_id(0), {1}, false, true, {entry(1, "anna", 1)}, {}});
