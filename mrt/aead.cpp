@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "mrt/aead.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 
 #include <climits>
 
@@ -53,6 +55,13 @@ Parts parts_of(MutableBytes packet, size_t header_bytes) {
 bool fits(MutableBytes packet, size_t header_bytes) {
   return packet.size() <= INT_MAX && packet.size() >= aead_tag_bytes &&
          packet.size() - aead_tag_bytes >= header_bytes;
+}
+
+/// The tag as OpenSSL takes and gives it: EVP_CIPHER_CTX_ctrl() would make the same, at twice the
+/// price, for each packet.
+std::array<OSSL_PARAM, 2> tag_parameter(MutableBytes tag) {
+  return {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag.data(), tag.size()),
+          OSSL_PARAM_construct_end()};
 }
 
 /// The header counts for the tag, the body is turned over in place.
@@ -118,7 +127,8 @@ void CipherPool::seal(const AeadKey& key, uint64_t number, size_t header_bytes,
   run(context, parts);
   int size = 0;
   CHECK(EVP_CipherFinal_ex(context, parts.tag.data(), &size) == 1);
-  CHECK(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, aead_tag_bytes, parts.tag.data()) == 1);
+  auto tag = tag_parameter(parts.tag);
+  CHECK(EVP_CIPHER_CTX_get_params(context, tag.data()) == 1);
 }
 
 bool CipherPool::open(const AeadKey& key, uint64_t number, size_t header_bytes,
@@ -127,8 +137,8 @@ bool CipherPool::open(const AeadKey& key, uint64_t number, size_t header_bytes,
   const Parts parts = parts_of(packet, header_bytes);
   EVP_CIPHER_CTX* context = slot_for(key, false).context;
   const auto nonce = nonce_of(key, number);
-  CHECK(EVP_CipherInit_ex2(context, nullptr, nullptr, nonce.data(), 0, nullptr) == 1);
-  CHECK(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, aead_tag_bytes, parts.tag.data()) == 1);
+  const auto tag = tag_parameter(parts.tag);
+  CHECK(EVP_CipherInit_ex2(context, nullptr, nullptr, nonce.data(), 0, tag.data()) == 1);
   run(context, parts);
   int size = 0;
   return EVP_CipherFinal_ex(context, parts.tag.data(), &size) == 1;
