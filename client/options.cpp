@@ -30,7 +30,7 @@ struct Raw {
       log_file, color, to, from, out, nodes, seed, scenario, loss, delay, duration;
   bool ask_password = false, open = false, no_reshare = false, ephemeral = false, no_prompt = false,
        qr = false, plain = false, json = false, quiet = false, no_progress = false, yes = false,
-       help = false, version = false, step = false, trace = false, kill = false;
+       help = false, version = false, step = false, trace = false, kill = false, sealed = false;
 };
 
 /// CLI11 splits options from words; which words there are is decided below, since a text or a
@@ -86,6 +86,7 @@ void declare(CLI::App& app, Raw& raw) {
   app.add_flag("--step", raw.step);
   app.add_flag("--trace", raw.trace);
   app.add_flag("--kill", raw.kill);
+  app.add_flag("--sealed", raw.sealed);
   app.allow_extras();
 }
 
@@ -184,7 +185,8 @@ void take_own_options(Options& options, const Raw& raw) {
                                                       {"--delay", !raw.delay.empty()},
                                                       {"--duration", !raw.duration.empty()},
                                                       {"--trace", raw.trace},
-                                                      {"--kill", raw.kill}};
+                                                      {"--kill", raw.kill},
+                                                      {"--sealed", raw.sealed}};
   for (const auto& [option, given] : of_sim) only(given, option, verb == Verb::sim);
 
   if (!raw.to.empty()) options.target = required_target(raw.to);
@@ -216,6 +218,7 @@ void take_sim(SimOptions& sim, const Raw& raw, bool json) {
     if (!raw.duration.empty()) sim.duration = to_whole_ms(spec->jitter);
   }
   sim.kill = raw.kill;
+  sim.sealed = raw.sealed;
   sim.trace = raw.trace;
   sim.json = json;
 }

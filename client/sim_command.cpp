@@ -200,7 +200,8 @@ int run_sim(const SimOptions& options) {
             .nodes = options.nodes.value_or(scenario->nodes),
             .link = {},
             .duration = {},
-            .kill = options.kill};
+            .kill = options.kill,
+            .sealed = options.sealed};
   if (play.nodes < scenario->nodes_min) {
     fmt::print(stderr, "thuban: \"{}\" needs at least {} nodes\n", scenario->name,
                scenario->nodes_min);

@@ -21,8 +21,9 @@ struct SimOptions {
   std::optional<double> loss;  // 0 to 1
   std::optional<std::chrono::milliseconds> delay;
   std::optional<std::chrono::milliseconds> duration;  // of the part with load and faults
-  bool kill = false;   // the story's supernode is killed instead of leaving
-  bool trace = false;  // every datagram
+  bool kill = false;    // the story's supernode is killed instead of leaving
+  bool sealed = false;  // packets are sealed; else they are plain, which is quicker
+  bool trace = false;   // every datagram
   bool json = false;
 };
 

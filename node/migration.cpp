@@ -123,7 +123,7 @@ size_t Migration::agreeing(mrt::Instant now, const NodeId& node) const {
 }
 
 /// Someone else misses the supernode too, or nobody else is left who could. Where this node hears
-/// it, more than half must say otherwise, its own voice counted: one liar unseats nobody.
+/// it, more than half of all must say otherwise: on_suspect() has looked for that.
 bool Migration::may_take_over(mrt::Instant now) const {
   if (by_rank_.empty()) return false;
   const NodeId& supernode = by_rank_.front();
@@ -133,7 +133,7 @@ bool Migration::may_take_over(mrt::Instant now) const {
       }));
   const size_t agree = agreeing(now, supernode);
   if (silent_.contains(supernode)) return others == 0 || agree > 0;
-  return agree * 2 > others + 1;
+  return agree * 2 > others;
 }
 
 void Migration::on_suspect(mrt::Instant now, const NodeId& from, const Suspect& message) {

@@ -143,8 +143,8 @@ struct JoinSearch {
   std::map<mrt::Address, mrt::NetworkKey> keys;  // where a Redirect told another
   std::map<mrt::Address, mrt::ConnectionId> tried;
   // One candidate is asked at a time: several addresses may be one supernode's.
-  std::set<mrt::ConnectionId> waiting;  // connected, and not asked yet
-  mrt::Instant ask_next_at{};           // unless the one asked answers before
+  std::set<mrt::ConnectionId> waiting;                // connected, and not asked yet
+  mrt::Instant ask_next_at{};                         // unless the one asked answers before
   std::map<mrt::ConnectionId, mrt::Instant> retries;  // links that said "busy"
   std::map<mrt::Address, mrt::Instant> again;         // to be connected to once more
   mrt::Instant started;

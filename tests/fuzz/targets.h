@@ -41,13 +41,25 @@ struct Target {
 };
 
 inline constexpr std::array targets{
-    Target{"command", command},           Target{"endpoints", endpoints},
-    Target{"file_message", file_message}, Target{"frames", frames},
-    Target{"handshake", handshake},       Target{"invite", invite},
-    Target{"known_peers", known_peers},   Target{"long_packets", long_packets},
-    Target{"message", message},           Target{"names", names},
-    Target{"options", options},           Target{"parameters", parameters},
-    Target{"part_footer", part_footer},   Target{"text", text},
+    Target{"command", command},
+    Target{"endpoints", endpoints},
+    Target{"file_message", file_message},
+    Target{"frames", frames},
+    Target{"handshake", handshake},
+    Target{"invite", invite},
+    Target{"known_peers", known_peers},
+    Target{"long_packets", long_packets},
+    Target{"message", message},
+    Target{"names", names},
+    Target{"options", options},
+    Target{"parameters", parameters},
+    Target{"part_file", part_file},
+    Target{"part_footer", part_footer},
+    Target{"screen", screen},
+    Target{"sealed_endpoints", sealed_endpoints},
+    Target{"star", star},
+    Target{"tell", tell},
+    Target{"text", text},
 };
 
 }  // namespace fuzz

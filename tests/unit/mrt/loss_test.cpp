@@ -220,3 +220,37 @@ TEST_CASE("30 % loss alone is not taken for a black hole for long") {
       pair.run(600s, [&] { return pair.streams[Pair::right][first_stream].size() == 2'000'000; }));
   CHECK(pair[Pair::left].stats(*pair.id[Pair::left])->mtu_bytes >= 1'400);
 }
+
+TEST_CASE("lost bulk goes out again while an urgent message waits for the peer's window") {
+  EndpointConfig config = pair_config();
+  config.receive_window_bytes = 4'096;
+  config.message_bytes_max = 3'000;
+  Pair pair(1, {}, config);
+  REQUIRE(pair.connect());
+  const auto stream = pair[Pair::left].open_stream(*pair.id[Pair::left], Priority::bulk);
+  REQUIRE(stream);
+  const Bytes sent = pattern(16'000, 1);
+  bool lost = false;
+  pair.drop = [&](Pair::Side from, const Path&, ByteView packet) {
+    if (lost || from == Pair::right || packet.size() < 1'000) return false;
+    return lost = true;
+  };
+  size_t written = 0;
+  const auto write = [&] {
+    written += pair[Pair::left].write(pair.now, *pair.id[Pair::left], *stream,
+                                      ByteView(sent).subspan(written));
+  };
+  write();
+  pair.pump_both();
+  // The window is used up by now, and the message has to wait for more of it.
+  REQUIRE(pair[Pair::left].send_message(pair.now, *pair.id[Pair::left], Priority::interactive,
+                                        shared_pattern(2'999, 2)));
+  pair.run(5s, [&] {
+    if (written < sent.size()) write();
+    return pair.streams[Pair::right][*stream].size() == sent.size() &&
+           pair.messages[Pair::right].size() == 1;
+  });
+  CHECK(lost);
+  CHECK(pair.streams[Pair::right][*stream] == sent);
+  CHECK(pair.messages[Pair::right].size() == 1);
+}
