@@ -5,21 +5,6 @@
 
 namespace mrt {
 
-double TokenBucket::at(Instant now) const {
-  const double seconds = to_seconds(std::max(Duration{}, now - counted_));
-  return std::min(burst_, tokens_ + seconds * per_second_);
-}
-
-void TokenBucket::take(Instant now) {
-  tokens_ = at(now) - 1;
-  counted_ = now;
-}
-
-void TokenBucket::give_back(Instant now) {
-  tokens_ = std::min(burst_, at(now) + 1);
-  counted_ = now;
-}
-
 // Looking through a full table takes a tenth of a millisecond: not at every knock.
 static constexpr Duration sweep_interval = std::chrono::seconds(1);
 // As long as a caller goes on calling.
@@ -46,27 +31,27 @@ Doors::Tries& Doors::tries_of(Instant now, const Address& from) {
 
 bool Doors::may_guess(Instant now, const Address& from, bool has_cookie) {
   Tries& tries = tries_of(now, from);
-  TokenBucket& own = has_cookie ? tries.with_cookie : tries.without_cookie;
-  if (!own.has_one(now)) return false;
+  Allowance& own = has_cookie ? tries.with_cookie : tries.without_cookie;
+  if (own.is_spent(now)) return false;
   if (!is_known(from)) {
     const bool first = has_cookie && now - tries.last >= first_guess_pause;
-    const bool reserve = first && !guesses_.has_one(now);
-    TokenBucket& all = !has_cookie ? unproven_guesses_ : reserve ? first_guesses_ : guesses_;
-    if (!all.has_one(now)) return false;
-    all.take(now);
+    const bool reserve = first && guesses_.is_spent(now);
+    Allowance& all = !has_cookie ? unproven_guesses_ : reserve ? first_guesses_ : guesses_;
+    if (all.is_spent(now)) return false;
+    all.spend(now);
   }
   if (has_cookie) tries.last = now;
-  own.take(now);
+  own.spend(now);
   return true;
 }
 
 Doors::Verdict Doors::on_call(Instant now, const Address& from, bool has_cookie, bool guessing,
                               bool crowded) {
   const Verdict otherwise = has_cookie ? Verdict::wait : Verdict::ask_cookie;
-  TokenBucket& answers = has_cookie ? proven_ : unproven_;
-  if (!answers.has_one(now) || (crowded && !has_cookie)) return otherwise;
+  Allowance& answers = has_cookie ? proven_ : unproven_;
+  if (answers.is_spent(now) || (crowded && !has_cookie)) return otherwise;
   if (guessing && !may_guess(now, from, has_cookie)) return otherwise;
-  answers.take(now);
+  answers.spend(now);
   return Verdict::answer;
 }
 
@@ -74,8 +59,8 @@ void Doors::on_proven(Instant now, const Address& from, Try tried) {
   if (tried != Try::nothing) {
     Tries& tries = tries_of(now, from);
     const bool had_cookie = tried == Try::with_cookie;
-    (had_cookie ? tries.with_cookie : tries.without_cookie).give_back(now);
-    if (!is_known(from)) (had_cookie ? guesses_ : unproven_guesses_).give_back(now);
+    (had_cookie ? tries.with_cookie : tries.without_cookie).give_back();
+    if (!is_known(from)) (had_cookie ? guesses_ : unproven_guesses_).give_back();
   }
   if (known_.size() >= known_max && !is_known(from)) {
     const auto oldest =

@@ -16,29 +16,10 @@
 #include <map>
 
 #include "mrt/base/address.h"
+#include "mrt/base/allowance.h"
 #include "mrt/base/time.h"
 
 namespace mrt {
-
-/// So many at once, and so many a second on average.
-class TokenBucket {
- public:
-  TokenBucket(double burst, double per_second)
-      : burst_(burst), per_second_(per_second), tokens_(burst) {}
-  bool has_one(Instant now) const { return at(now) >= 1; }
-  bool is_full(Instant now) const { return at(now) >= burst_; }
-  /// REQUIRES: has_one(now)
-  void take(Instant now);
-  void give_back(Instant now);
-
- private:
-  double at(Instant now) const;
-
-  double burst_;
-  double per_second_;
-  double tokens_;
-  Instant counted_{};
-};
 
 class Doors {
  public:
@@ -69,8 +50,8 @@ class Doors {
   struct Tries {
     // A classroom behind one NAT joins at once; then a guess every second or two. A password of
     // four digits lasts an hour against one address that does nothing else.
-    TokenBucket without_cookie{64, 1};
-    TokenBucket with_cookie{128, 2};
+    Allowance without_cookie{1, 64};
+    Allowance with_cookie{2, 128};
     Instant last{};  // when one with a cookie was counted
   };
   bool may_guess(Instant now, const Address& from, bool has_cookie);
@@ -78,14 +59,14 @@ class Doors {
 
   // Answers cost about 0.2 ms each: without any proof 4 % of a core at most, with cookies
   // another 10 %. A burst of joins (a star that comes back) passes undelayed.
-  TokenBucket unproven_{256, 200};
-  TokenBucket proven_{1'024, 500};
+  Allowance unproven_{200, 256};
+  Allowance proven_{500, 1'024};
   // Guesses from everywhere together. Callers without a cookie have a share that false senders
   // may use up; those who have not tried for a while have one that guessers cannot; and whoever
   // was here before is not delayed at all.
-  TokenBucket unproven_guesses_{256, 16};
-  TokenBucket first_guesses_{256, 16};
-  TokenBucket guesses_{1'024, 32};
+  Allowance unproven_guesses_{16, 256};
+  Allowance first_guesses_{16, 256};
+  Allowance guesses_{32, 1'024};
   std::map<Place, Tries> tries_;
   Instant swept_{};                 // when those who tried long ago were dropped
   Tries others_;                    // of all for which there was no room

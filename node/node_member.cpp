@@ -49,7 +49,10 @@ void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
   const uint32_t old_rank = roster.find(self) ? roster.find(self)->rank : 0;
   const Roster::Change change = roster.apply(message);
   for (const auto& [entry, reason] : change.left) {
-    if (entry.node != self) note_left(now, entry, reason);
+    // The whole list of a new supernode does not say why the one before is not in it.
+    const bool said_goodbye =
+        left_supernode == entry.node && coming_reason == MigrationReason::left;
+    if (entry.node != self) note_left(now, entry, said_goodbye ? GoneReason::quit : reason);
   }
   for (const RosterEntry& entry : change.joined) {
     if (entry.node != self) emit(PeerJoined{entry.node, entry.nick});

@@ -28,7 +28,7 @@
 #include <vector>
 
 #include "mrt/endpoint.h"
-#include "node/allowance.h"
+#include "node/speech_limits.h"
 #include "node/catalogue.h"
 #include "node/election.h"
 #include "node/held_publishes.h"

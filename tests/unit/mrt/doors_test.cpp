@@ -67,28 +67,6 @@ Duration time_to_get_in(Random& random, Duration guess_interval) {
 
 }  // namespace
 
-TEST_CASE("a bucket gives its burst, then its rate, and holds no more than the burst") {
-  Instant now{100s};
-  TokenBucket bucket(3, 2);
-  CHECK(bucket.is_full(now));
-  for (int i = 0; i < 3; ++i) {
-    CHECK(bucket.has_one(now));
-    bucket.take(now);
-  }
-  CHECK_FALSE(bucket.has_one(now));
-  CHECK_FALSE(bucket.has_one(now + 499ms));
-  CHECK(bucket.has_one(now + 500ms));
-  CHECK_FALSE(bucket.is_full(now + 1'499ms));
-  CHECK(bucket.is_full(now + 1'500ms));
-  now += 1h;
-  for (int i = 0; i < 3; ++i) bucket.take(now);
-  CHECK_FALSE(bucket.has_one(now));
-  bucket.give_back(now);
-  CHECK(bucket.has_one(now));
-  for (int i = 0; i < 10; ++i) bucket.give_back(now);
-  CHECK(bucket.is_full(now));
-}
-
 TEST_CASE("a burst of callers is answered at once, more are asked for a cookie, never refused") {
   Doors doors;
   Instant now{100s};
@@ -182,8 +160,9 @@ TEST_CASE("guessers at 16 addresses take all their tries, and a newcomer is in a
     for (; now < Instant(160s); now += 10ms)
       for (uint32_t n = 0; n < 16; ++n) doors.on_call(now, host(n), cookie, true, false);
     const Verdict verdict = doors.on_call(now, host(99), cookie, true, false);
-    CHECK(verdict == (cookie ? Verdict::answer : Verdict::ask_cookie));
-    if (!cookie) CHECK(doors.on_call(now, host(99), true, true, false) == Verdict::answer);
+    CHECK(verdict != Verdict::wait);
+    CHECK((verdict == Verdict::answer || !cookie));
+    if (verdict == Verdict::ask_cookie) CHECK(doors.on_call(now, host(99), true, true, false) == Verdict::answer);
   }
 }
 

@@ -7,8 +7,8 @@
 #include <set>
 
 #include "mrt/base/address.h"
-#include "node/allowance.h"
 #include "node/file_message.h"
+#include "node/speech_limits.h"
 #include "node/tell_seal.h"
 #include "unit/node/stage.h"
 
@@ -251,24 +251,6 @@ TEST_CASE_FIXTURE(Star, "a member that says too much is read later, and nothing 
   }
   CHECK(next == count);
   CHECK_FALSE(mallory.line().closed);
-}
-
-TEST_CASE("an allowance gives its burst and then its rate, and what was overdrawn is waited for") {
-  Allowance allowance(100, 20);
-  mrt::Instant now{seconds(5)};
-  size_t taken = 0;
-  for (int ms = 0; ms < 1000; ++ms, now += milliseconds(1)) {
-    while (!allowance.is_spent(now)) {
-      allowance.spend(now);
-      ++taken;
-    }
-    CHECK(allowance.usable_at() > now);
-  }
-  CHECK(taken >= 119);
-  CHECK(taken <= 122);
-  allowance.spend(now, 100);
-  CHECK(allowance.is_spent(now + milliseconds(900)));
-  CHECK_FALSE(allowance.is_spent(now + milliseconds(1100)));
 }
 
 TEST_CASE_FIXTURE(Star, "who calls without end is closed, and who joins without end has to wait") {

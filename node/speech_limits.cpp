@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "node/allowance.h"
+#include "node/speech_limits.h"
 
 #include "mrt/base/match.h"
 
