@@ -130,6 +130,9 @@ void Endpoint::on_rcon(Instant now, const Path& path, ByteView packet) {
   CloseCode why{};
   const auto key = key_for(path, *rcon, &calling->connection->key_shown(), why);
   if (!key) return refuse(path, *rcon, why);
+  const auto tried = knock(now, path, *rcon, *key);
+  if (!tried) return;
+  calling->tried = *tried;
   const HandshakeId before = calling->connection->initiator_id();
   if (!calling->connection->answer_instead(now, *rcon, *theirs, *key)) {
     ++stats_.datagrams_dropped;
@@ -146,20 +149,8 @@ void Endpoint::accept(Instant now, const Path& path, const Rcon& rcon) {
   CloseCode why{};
   const auto key = key_for(path, rcon, nullptr, why);
   if (!key) return refuse(path, rcon, why);
-  // WIRE.md 3.3: before any state and any arithmetic.
-  const bool has_cookie = secrets_.cookie_is_right(now, path.remote, rcon.cookie);
-  const bool guessing = key->access != Access::open;
-  const bool crowded = half_open_ > config_.half_open_max / 2;
-  switch (doors_.on_call(now, path.remote, has_cookie, guessing, crowded)) {
-    case Doors::Verdict::ask_cookie:
-      return reply(path,
-                   write_packet(Cookie{rcon.scid, rcon.id, secrets_.cookie(now, path.remote)}));
-    case Doors::Verdict::wait:
-      ++stats_.datagrams_dropped;
-      return;
-    case Doors::Verdict::answer:
-      break;
-  }
+  const auto tried = knock(now, path, rcon, *key);
+  if (!tried) return;
   // A part is kept for those who were here before, so that a crowd at the door keeps no member
   // out that has lost its connection.
   const bool known = doors_.is_known(path.remote);
@@ -174,8 +165,28 @@ void Endpoint::accept(Instant now, const Path& path, const Rcon& rcon) {
   const Connection::Names names{next_id_, cid, random_.array<16>(), secrets_.reset_token(cid)};
   Entry& entry = add(std::make_unique<Connection>(now, *household_, names, path, random_.fork(),
                                                   rcon, *theirs, *key));
-  if (guessing) entry.tried = has_cookie ? Doors::Try::with_cookie : Doors::Try::without_cookie;
+  entry.tried = *tried;
   settle(entry);
+}
+
+// WIRE.md 3.3: before any state and any arithmetic.
+std::optional<Doors::Try> Endpoint::knock(Instant now, const Path& path, const Rcon& rcon,
+                                          const NetworkKey& key) {
+  const bool has_cookie = secrets_.cookie_is_right(now, path.remote, rcon.cookie);
+  const bool guessing = key.access != Access::open;
+  const bool crowded = half_open_ > config_.half_open_max / 2;
+  switch (doors_.on_call(now, path.remote, has_cookie, guessing, crowded)) {
+    case Doors::Verdict::ask_cookie:
+      reply(path, write_packet(Cookie{rcon.scid, rcon.id, secrets_.cookie(now, path.remote)}));
+      return std::nullopt;
+    case Doors::Verdict::wait:
+      ++stats_.datagrams_dropped;
+      return std::nullopt;
+    case Doors::Verdict::answer:
+      break;
+  }
+  if (!guessing) return Doors::Try::nothing;
+  return has_cookie ? Doors::Try::with_cookie : Doors::Try::without_cookie;
 }
 
 // WIRE.md 3.10: what the caller shows must be of the kind that is asked for here. Whether it is

@@ -120,6 +120,9 @@ class Endpoint {
   /// The key by which the caller may come in; nothing, and the code to refuse it with, else.
   std::optional<NetworkKey> key_for(const Path& path, const Rcon& rcon, const NetworkKey* dialled,
                                     CloseCode& why) const;
+  /// Asks the doors. What the call counts as; nothing where it has to wait, or was sent a cookie.
+  std::optional<Doors::Try> knock(Instant now, const Path& path, const Rcon& rcon,
+                                  const NetworkKey& key);
   void on_acon(Instant now, const Path& path, ByteView packet);
   void on_cookie(ByteView packet);
   void on_refuse(ByteView packet);
