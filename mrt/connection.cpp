@@ -189,7 +189,7 @@ void Connection::on_timeout(Instant now) {
   if (timers_.expire(Timer::old_key, now)) seal_->forget_old_key();
   if (timers_.expire(Timer::path, now)) {
     const Path old = path_.path();
-    if (path_.on_timeout(now)) start_path(old);
+    if (path_.on_timeout(now)) start_path(old, false);
   }
   update_timers(now);
 }

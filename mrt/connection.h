@@ -153,7 +153,7 @@ class Connection {
   void on_close_frame(Instant now, const CloseFrame& frame);
   void on_datagram(const DatagramFrame& frame);
   void follow_peer(Instant now, const Path& path, size_t bytes);
-  void start_path(const Path& old);
+  void start_path(const Path& old, bool was_proven);
 
   // connection_transmit.cpp
   std::optional<Transmit> transmit_long(Instant now, MutableBytes buffer);

@@ -190,15 +190,19 @@ void Connection::on_close_frame(Instant now, const CloseFrame& frame) {
 // WIRE.md 5.5: the largest number so far came from elsewhere, so the peer is there now.
 void Connection::follow_peer(Instant now, const Path& path, size_t bytes) {
   const Path old = path_.path();
+  const bool was_proven = path_.proven();
   if (path.remote == old.remote) {
     path_.set_local(path.local);
     return;
   }
   path_.move_to(now, path, bytes, random_.u64(), probe_timeout());
-  start_path(old);
+  start_path(old, was_proven);
 }
 
-void Connection::start_path(const Path& old) {
+void Connection::start_path(const Path& old, bool was_proven) {
+  // What came from there and proved nothing was answered as far as it may be.
+  if (!was_proven)
+    std::erase_if(path_answers_, [&](const auto& a) { return a.path.remote == old.remote; });
   // RFC 9000 section 9.4: a changed port alone is a NAT's doing, the path is the same.
   if (path_.path().remote.ip != old.remote.ip) {
     mtu_ = MtuProber(mtu_limit());
