@@ -57,8 +57,7 @@ bool fits(MutableBytes packet, size_t header_bytes) {
          packet.size() - aead_tag_bytes >= header_bytes;
 }
 
-/// The tag as OpenSSL takes and gives it: EVP_CIPHER_CTX_ctrl() would make the same, at twice the
-/// price, for each packet.
+/// The tag as OpenSSL takes and gives it; EVP_CIPHER_CTX_ctrl() would only build the same.
 std::array<OSSL_PARAM, 2> tag_parameter(MutableBytes tag) {
   return {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag.data(), tag.size()),
           OSSL_PARAM_construct_end()};

@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "mrt/base/check.h"
-
 namespace mrt {
 
 namespace {
@@ -122,7 +120,7 @@ bool hint_fits(const Offer& offer, const HandshakeId& id, std::string_view netwo
 }
 
 Call::Call(const NetworkKey& shown, std::string_view network, Rcon& rcon, Random& random)
-    : shown_(shown), run_(start_call(shown, network, rcon.id, random)) {
+    : run_(start_call(shown, network, rcon.id, random)) {
   Builder out;
   out.u8(static_cast<uint8_t>(shown.access));
   out.bytes(hint_of(rcon.id, network));

@@ -42,12 +42,10 @@ class Call {
   /// `rcon` has everything but its handshake bytes, which are filled in.
   Call(const NetworkKey& shown, std::string_view network, Rcon& rcon, Random& random);
 
-  const NetworkKey& shown() const { return shown_; }
   /// Nothing where the other side does not know the secret, or a packet was changed on its way.
   std::optional<Agreed> finish(const Rcon& rcon, const Acon& acon) const;
 
  private:
-  NetworkKey shown_;
   CpaceRun run_;
 };
 

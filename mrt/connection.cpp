@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "mrt/base/check.h"
-
 namespace mrt {
 
 namespace {

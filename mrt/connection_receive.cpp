@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <bit>
 
-#include "mrt/base/check.h"
 #include "mrt/connection.h"
 
 namespace mrt {

@@ -166,7 +166,7 @@ struct EndpointConfig {
   uint64_t packets_per_key = packets_per_key_default;
   // A star of thousands, not dozens; each idle connection costs less than 10 KB.
   size_t connections_max = 5'000;
-  size_t half_open_max = 512;  // a burst of joins, and 0.6 MB of state at most
+  size_t half_open_max = 512;  // a burst of joins, and 4 MB of state at most
   // What a connection buffers for reading at most: 100 Mb/s at 160 ms and still far below
   // the 8 MB that a bulk connection may cost.
   size_t receive_window_bytes = 2 * 1024 * 1024;

@@ -35,7 +35,6 @@ struct SpeechLimits {
   mrt::Instant usable_at() const {
     return std::max({messages.usable_at(), bytes.usable_at(), tells.usable_at()});
   }
-  bool calls_too_often(mrt::Instant now) const { return calls.is_spent(now); }
 };
 
 }  // namespace node
