@@ -20,7 +20,7 @@ struct VerbRow {
   std::string_view more;  // what only its own --help says: sentences, examples
 };
 
-constexpr std::array<VerbRow, 11> verbs = {{
+constexpr std::array<VerbRow, 12> verbs = {{
     {Verb::none, "", "", "opens a node and gives the prompt", ""},
     {Verb::host, "host", "", "opens a network: prints its invite, gives the prompt",
      "The node is a supernode from the start; others on this host join with its address,\n"
@@ -66,6 +66,23 @@ constexpr std::array<VerbRow, 11> verbs = {{
      "The same code in a virtual world: the same seed gives the same run.\n"
      "\n"
      "  thuban sim --nodes 50 --seed 7\n"},
+    {Verb::bench, "bench", "[serve | send HOST:PORT | ping HOST:PORT]",
+     "measures what MRT carries between two hosts",
+     "serve receives and answers until it is interrupted (--bind says where); send and ping\n"
+     "call it and print one line of JSON. With nothing behind it: both ends on this host,\n"
+     "sealed and plain, as a table. Nobody there within 10 s: exit code 3.\n"
+     "\n"
+     "  --bytes N     send: so many bytes, or 64k, 10M, 2G\n"
+     "  --seconds S   send: for so long instead; what was acknowledged then is counted\n"
+     "  --streams N   send: over so many streams (1)\n"
+     "  --count N     ping: so many messages (100)\n"
+     "  --rate R      ping: so many a second (100)\n"
+     "  --size B      ping: bytes of each (100)\n"
+     "  --congestion WHICH  model (default) or cubic: what this side sends by\n"
+     "\n"
+     "  thuban bench serve --bind 0.0.0.0:7702\n"
+     "  thuban bench send 192.0.2.7:7702 --bytes 1G\n"
+     "  thuban bench ping 192.0.2.7:7702 --count 1000 --rate 100\n"},
 }};
 
 constexpr std::string_view common_options =
@@ -152,7 +169,7 @@ std::string verb_words() {
 }
 
 bool is_later_verb(std::string_view word) {
-  static constexpr std::string_view later[] = {"rendezvous", "doctor", "bench", "lab"};
+  static constexpr std::string_view later[] = {"rendezvous", "doctor", "lab"};
   return std::find(std::begin(later), std::end(later), word) != std::end(later);
 }
 

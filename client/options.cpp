@@ -31,6 +31,7 @@ struct Raw {
   bool ask_password = false, open = false, no_reshare = false, ephemeral = false, no_prompt = false,
        qr = false, plain = false, json = false, quiet = false, no_progress = false, yes = false,
        help = false, version = false, step = false, trace = false, kill = false, sealed = false;
+  BenchTexts bench;
 };
 
 /// CLI11 splits options from words; which words there are is decided below, since a text or a
@@ -72,6 +73,13 @@ void declare(CLI::App& app, Raw& raw) {
   value("--loss", raw.loss);
   value("--delay", raw.delay);
   value("--duration", raw.duration);
+  value("--bytes", raw.bench.bytes);
+  value("--seconds", raw.bench.seconds);
+  value("--streams", raw.bench.streams);
+  value("--count", raw.bench.count);
+  value("--rate", raw.bench.rate);
+  value("--size", raw.bench.size);
+  value("--congestion", raw.bench.congestion);
   app.add_flag("--ask-password", raw.ask_password);
   app.add_flag("--open", raw.open);
   app.add_flag("--no-reshare", raw.no_reshare);
@@ -188,6 +196,7 @@ void take_own_options(Options& options, const Raw& raw) {
                                                       {"--kill", raw.kill},
                                                       {"--sealed", raw.sealed}};
   for (const auto& [option, given] : of_sim) only(given, option, verb == Verb::sim);
+  only(raw.bench.any(), "an option of bench", verb == Verb::bench);
 
   if (!raw.to.empty()) options.target = required_target(raw.to);
   if (!raw.from.empty()) options.target = required_target(raw.from);
@@ -382,6 +391,23 @@ void take_rest(Options& options, const Raw& raw, const Environment& environment)
   if (!nat.empty()) word_of<int>("--nat", nat, {{"auto", 0}, {"none", 1}});
 }
 
+/// A bench knows no network, no password and no state: of the common options few mean anything.
+void take_bench(Options& options, const Raw& raw, const std::vector<std::string>& words,
+                const Environment& environment) {
+  std::string why;
+  const auto bench = parse_bench(words, raw.bench, why);
+  if (!bench) throw Mistake{why};
+  options.bench = *bench;
+  options.bench.bind = options.bind;
+  options.bench.nick = options.nick;
+  options.bench.plain = raw.plain;
+  options.bench.json = raw.json;
+  options.bench.impair = options.impair;
+  if (const std::string keylog = variable(environment, "THUBAN_KEYLOG"); !keylog.empty()) {
+    options.bench.keylog_file = keylog;
+  }
+}
+
 Options understand(const Raw& raw, std::vector<std::string> words, const Environment& environment) {
   Options options;
   if (!words.empty()) {
@@ -399,6 +425,14 @@ Options understand(const Raw& raw, std::vector<std::string> words, const Environ
     words.erase(words.begin());
   }
   if (raw.help) throw Leave{ExitCode::done, help_text(options.verb)};
+  if (options.verb == Verb::bench) {
+    take_own_options(options, raw);
+    take_network(options, raw);
+    take_identity(options, raw, environment);
+    take_rest(options, raw, environment);
+    take_bench(options, raw, words, environment);
+    return options;
+  }
   take_arguments(options, std::move(words));
   take_own_options(options, raw);
   take_network(options, raw);

@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "client/bench_options.h"
 #include "client/impair.h"
 #include "client/sim_command.h"
 #include "client/target.h"
@@ -33,7 +34,20 @@ enum class ExitCode : int {
   interrupted = 130,
 };
 
-enum class Verb : uint8_t { none, host, join, share, get, chat, peers, files, hash, demo, sim };
+enum class Verb : uint8_t {
+  none,
+  host,
+  join,
+  share,
+  get,
+  chat,
+  peers,
+  files,
+  hash,
+  demo,
+  sim,
+  bench,
+};
 /// Where the network's password comes from (access.h reads it).
 enum class PasswordFrom : uint8_t { nowhere, file, variable, terminal };
 enum class When : uint8_t { automatic, always, never };
@@ -74,6 +88,7 @@ struct Options {
 
   bool step = false;  // demo
   SimOptions sim;
+  BenchOptions bench;
 };
 
 /// The program ends without doing anything: --help and --version (code done, text for standard

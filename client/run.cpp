@@ -13,6 +13,7 @@
 
 #include "client/access.h"
 #include "client/app.h"
+#include "client/bench.h"
 #include "client/demo.h"
 #include "client/hash_command.h"
 #include "client/json.h"
@@ -101,6 +102,8 @@ int run_verb(const Options& options) {
       return run_demo(demo_options(options));
     case Verb::sim:
       return run_sim(options.sim);
+    case Verb::bench:
+      return static_cast<int>(run_bench(options.bench));
     case Verb::get:
       return run_get(options);
     case Verb::chat:

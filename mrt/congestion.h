@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// How much may be in flight and how fast it may leave. The interface is what a
-// loss-based controller (Cubic, below) and a model-based one need; it knows no packets'
-// contents, no streams and no timers.
+// How much may be in flight and how fast it may leave: one interface, and who lives behind it.
+// DelayModel (delay_model.h) is the default; Cubic (cubic.h) is what others on the path are.
+// A controller knows no packets' contents, no streams and no timers.
 //
 // Samples carry what the sender measured; a controller keeps no clock of its own.
 #pragma once
@@ -16,13 +16,18 @@
 
 namespace mrt {
 
+enum class CongestionControl : uint8_t { model, cubic };
+
 /// What one ACK frame told.
 struct AckSample {
   Instant now;
-  size_t bytes = 0;                  // newly acknowledged
-  size_t in_flight_before = 0;       // before this ACK
-  Instant sent_at{};                 // of the newest packet acknowledged
-  double delivery_rate = 0;          // bytes per second over the newest packet's flight; 0: unknown
+  size_t bytes = 0;             // newly acknowledged
+  size_t in_flight_before = 0;  // before this ACK
+  Instant sent_at{};            // of the newest packet acknowledged
+  Duration rtt{};               // that it gave; zero: it gave none
+  // What was acknowledged or lost in the newest packet's flight, in bytes a second: what the
+  // bottleneck served, as long as losses are random. 0: unknown.
+  double service_rate = 0;
   bool application_limited = false;  // the rate was set by us having nothing to send
 };
 
@@ -39,7 +44,6 @@ class Congestion {
  public:
   virtual ~Congestion() = default;
 
-  virtual void on_sent(Instant now, size_t bytes, size_t in_flight) = 0;
   virtual void on_acked(const AckSample& sample, const Rtt& rtt) = 0;
   virtual void on_lost(const LossSample& sample, const Rtt& rtt) = 0;
   /// Packets sent at `sent_at` that were declared lost arrived after all.
@@ -50,6 +54,6 @@ class Congestion {
   virtual double pacing_bytes_per_second(const Rtt& rtt) const = 0;
 };
 
-std::unique_ptr<Congestion> make_cubic(size_t packet_bytes);
+std::unique_ptr<Congestion> make_congestion(CongestionControl kind, size_t packet_bytes);
 
 }  // namespace mrt

@@ -16,7 +16,33 @@ constexpr size_t packets_in_buffer_min = 8;
 constexpr size_t datagrams_queued_max = 64;
 constexpr size_t datagrams_held_max = 256;
 
-TransportParameters parameters_of(const EndpointConfig& config, const ResetToken& token) {
+}  // namespace
+
+Connection::Connection(Instant now, Household& household, const Names& names, const Path& path,
+                       const Random::Seed& seed, const NetworkKey& shown)
+    : household_(household),
+      names_(names),
+      random_(seed),
+      path_(path, true),
+      sender_(random_.fork(), household.config.congestion, packet_bytes_initial),
+      initiator_id_(names.handshake_id),
+      key_shown_(shown) {
+  call(now, names.handshake_id, shown);
+}
+
+Connection::Connection(Instant now, Household& household, const Names& names, const Path& path,
+                       const Random::Seed& seed, const Rcon& rcon,
+                       const TransportParameters& theirs, const NetworkKey& key)
+    : household_(household),
+      names_(names),
+      random_(seed),
+      path_(path, false),
+      sender_(random_.fork(), household.config.congestion, packet_bytes_initial) {
+  if (!accept(now, rcon, theirs, key)) state_ = State::dead;
+}
+
+TransportParameters Connection::our_parameters() const {
+  const EndpointConfig& config = household_.config;
   TransportParameters p;
   p.message_bytes_max = config.message_bytes_max;
   // A window below the largest message would never let it pass.
@@ -28,52 +54,27 @@ TransportParameters parameters_of(const EndpointConfig& config, const ResetToken
   p.udp_payload_max = std::max(config.mtu_bytes_max, packet_bytes_initial);
   p.socket_buffer = config.socket_buffer_bytes;
   p.ack_delay_max = Receiver::ack_delay_max;
-  if (config.plain) p.reset_token = token;  // else it is told in a sealed packet
+  if (config.plain) p.reset_token = names_.reset_token;  // else it is told in a sealed packet
   return p;
-}
-
-}  // namespace
-
-Connection::Connection(Instant now, const Household& household, const Names& names,
-                       const Path& path, const Random::Seed& seed, const NetworkKey& shown)
-    : household_(household),
-      names_(names),
-      random_(seed),
-      path_(path, true),
-      sender_(random_.fork(), packet_bytes_initial),
-      ours_(parameters_of(household.config, names.reset_token)),
-      initiator_id_(names.handshake_id),
-      key_shown_(shown) {
-  call(now, names.handshake_id, shown);
-}
-
-Connection::Connection(Instant now, const Household& household, const Names& names,
-                       const Path& path, const Random::Seed& seed, const Rcon& rcon,
-                       const TransportParameters& theirs, const NetworkKey& key)
-    : household_(household),
-      names_(names),
-      random_(seed),
-      path_(path, false),
-      sender_(random_.fork(), packet_bytes_initial),
-      ours_(parameters_of(household.config, names.reset_token)) {
-  if (!accept(now, rcon, theirs, key)) state_ = State::dead;
 }
 
 void Connection::start_open(Instant now, bool initiator) {
   state_ = State::open;
   calling_.reset();
-  answer_ = {};
   timers_.clear_all();
   known_to_user_ = true;
-  streams_.emplace(names_.id, initiator, household_.config, ours_, theirs_);
+  const TransportParameters ours = our_parameters();
+  streams_.emplace(names_.id, initiator, household_.config, ours, theirs_);
   mtu_ = MtuProber(mtu_limit());
   // RFC 9000 section 10.1: the lesser of both.
-  idle_timeout_ = std::min(ours_.idle_timeout, theirs_.idle_timeout);
+  idle_timeout_ = std::min(ours.idle_timeout, theirs_.idle_timeout);
   last_received_ = now;
   // The initiator shows that the ACON arrived, and each side who it is.
   ping_due_ = initiator || !seal_->is_plain();
-  if (!keys_logged_.empty()) events_.push_back(KeysLogged{std::move(keys_logged_)});
-  events_.push_back(Connected{names_.id, initiator});
+  if (!opening_->keys_logged.empty())
+    household_.events.push(KeysLogged{std::move(opening_->keys_logged)});
+  household_.events.push(Connected{names_.id, initiator});
+  end_opening();
   update_timers(now);
 }
 
@@ -103,7 +104,7 @@ void Connection::abandon() {
 
 void Connection::report_closed(CloseCode code, bool by_peer, std::string reason) {
   timers_.clear_all();
-  if (known_to_user_) events_.push_back(Closed{names_.id, code, by_peer, std::move(reason)});
+  if (known_to_user_) household_.events.push(Closed{names_.id, code, by_peer, std::move(reason)});
 }
 
 void Connection::linger(Instant now, State state) {
@@ -170,26 +171,32 @@ void Connection::on_timeout(Instant now) {
   }
   timers_.expire(Timer::ack, now);  // poll_transmit() asks the receiver itself
   timers_.expire(Timer::pacing, now);
+  timers_.expire(Timer::repeat, now);
   if (timers_.expire(Timer::keep_alive, now)) {
     ping_due_ = true;
     kept_alive_ = now;
-    streams_->give_memory_back();
+    give_memory_back();
   }
   if (timers_.expire(Timer::loss, now)) {
-    on_outcome(now, sender_.on_loss_timer(now));
-    if (sender_.probes_wanted() > 0) {
+    on_outcome(sender_.on_loss_timer(now));
+    if (sender_.probes_wanted() > 0)
       for (const SentFrame& frame : sender_.oldest_outstanding()) streams_->on_lost(frame);
-      if (sender_.oldest_outstanding_bytes() > packet_bytes_initial && mtu_.on_large_lost(now))
-        sender_.on_packet_size(mtu_.packet_bytes());
-    }
   }
-  if (timers_.expire(Timer::mtu, now)) mtu_.on_timeout(now);
+  if (timers_.expire(Timer::mtu, now)) mtu_.on_timeout(now, recent_loss_.share());
   if (timers_.expire(Timer::old_key, now)) seal_->forget_old_key();
   if (timers_.expire(Timer::path, now)) {
     const Path old = path_.path();
     if (path_.on_timeout(now)) start_path(old, false);
   }
   update_timers(now);
+}
+
+// In a time of silence: what is busy has its buffers, what is idle is small.
+void Connection::give_memory_back() {
+  streams_->give_memory_back();
+  sender_.give_memory_back();
+  datagrams_.give_memory_back();
+  if (path_answers_.empty()) path_answers_ = {};
 }
 
 void Connection::update_timers(Instant now) {
@@ -199,6 +206,8 @@ void Connection::update_timers(Instant now) {
   // An ack that is due goes with the next poll_transmit().
   timers_.set(Timer::ack, may_send && !receiver_.ack_due(now) ? receiver_.ack_at() : never);
   timers_.set(Timer::loss, may_send ? sender_.loss_at(theirs_.ack_delay_max) : never);
+  // So does a copy, unless neither window nor urgent_ lets it: then the next ack does.
+  timers_.set(Timer::repeat, repeat_at() > now ? repeat_at() : never);
   timers_.set(Timer::mtu, mtu_.deadline());
   timers_.set(Timer::path, path_.deadline());
   // RFC 9000 section 10.1: never below three probe time-outs.
@@ -206,7 +215,7 @@ void Connection::update_timers(Instant now) {
   if (household_.config.keep_alive > Duration{})
     timers_.set(Timer::keep_alive, std::max({last_received_, last_eliciting_sent_, kept_alive_}) +
                                        household_.config.keep_alive);
-  streams_->announce(events_);
+  streams_->announce(household_.events);
   close_if_flushed(now);
 }
 
@@ -234,7 +243,7 @@ void Connection::reset_stream(StreamId stream, uint64_t code) {
 }
 
 size_t Connection::read(StreamId stream, MutableBytes out) {
-  return state_ == State::open ? streams_->read(stream, out, events_) : 0;
+  return state_ == State::open ? streams_->read(stream, out, household_.events) : 0;
 }
 
 bool Connection::send_message(Priority priority, SharedBytes bytes) {
@@ -246,24 +255,31 @@ bool Connection::send_datagram(ByteView bytes) {
   const size_t room = mtu_.packet_bytes() - next_header().size() - trailer_bytes;
   if (!takes_commands() || head + bytes.size() > room || datagrams_.size() >= datagrams_queued_max)
     return false;
-  datagrams_.emplace_back(bytes.begin(), bytes.end());
+  datagrams_.push(Bytes(bytes.begin(), bytes.end()));
   return true;
 }
 
 void Connection::on_datagram(const DatagramFrame& frame) {
   if (datagrams_held_ >= datagrams_held_max) return;
   ++datagrams_held_;
-  events_.push_back(DatagramReceived{names_.id, Bytes(frame.bytes.begin(), frame.bytes.end())});
+  household_.events.push(
+      DatagramReceived{names_.id, Bytes(frame.bytes.begin(), frame.bytes.end())});
 }
 
-void Connection::on_message_taken(size_t bytes) {
-  if (streams_) streams_->on_message_taken(bytes);
+bool Connection::on_message_taken(size_t bytes) {
+  if (!streams_) return false;
+  streams_->on_message_taken(bytes);
+  return streams_->inbound().anything_to_send();
 }
 
 // -- Getters --
 
 ConnectionStats Connection::stats() const {
-  ConnectionStats out = counters_;
+  ConnectionStats out;
+  out.packets_received = counters_.packets_received;
+  out.packets_corrupt = counters_.packets_corrupt;
+  out.bytes_sent = counters_.bytes_sent;
+  out.bytes_received = counters_.bytes_received;
   const Rtt& rtt = sender_.rtt();
   out.path = path_.path();
   if (rtt.has_sample()) {
@@ -287,6 +303,18 @@ ConnectionStats Connection::stats() const {
   return out;
 }
 
+Duration Connection::patience() const {
+  // What a reading costs, some 10 us, is saved from a few packets on; a 32nd of the round trip is
+  // what the congestion controller leaves in a queue anyway.
+  constexpr int share = 32;
+  constexpr Duration most = std::chrono::milliseconds(1);
+  constexpr Duration least = std::chrono::microseconds(250);
+  const Rtt& rtt = sender_.rtt();
+  if (state_ != State::open || !packets_follow_ || !rtt.has_sample()) return Duration{};
+  const Duration out = std::min<Duration>(rtt.least() / share, most);
+  return out < least ? Duration{} : out;
+}
+
 size_t Connection::send_room() const { return takes_commands() ? streams_->outbound().room() : 0; }
 
 bool Connection::is_consistent() const {
@@ -295,7 +323,7 @@ bool Connection::is_consistent() const {
   if (state_ == State::open && (!seal_ || !streams_->is_consistent())) return false;
   if (state_ == State::requesting && !calling_) return false;
   if (state_ == State::open && calling_) return false;
-  if (state_ == State::half_open && answer_.packet.empty()) return false;
+  if (state_ == State::half_open && opening_->answer.packet.empty()) return false;
   if ((state_ == State::requesting || state_ == State::half_open) &&
       (timers_.at(Timer::handshake_limit) == never))
     return false;

@@ -12,13 +12,13 @@
 // 3. Bytes of the peer are counted and dropped, or close the connection with a code.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "mrt/agreement.h"
+#include "mrt/base/allowance.h"
 #include "mrt/base/machine.h"
 #include "mrt/base/random.h"
 #include "mrt/handshake.h"
@@ -37,6 +37,8 @@ struct Household {
   const EndpointConfig& config;
   const Identity& identity;
   CipherPool& ciphers;
+  EventQueue events;               // in the order in which they came about
+  std::vector<SentFrame> records;  // of the packet being built
 };
 
 /// The suite to use of those offered: 0 where there is none in common.
@@ -53,11 +55,11 @@ class Connection {
   };
 
   /// Calls: the RCON is due at once.
-  Connection(Instant now, const Household& household, const Names& names, const Path& path,
+  Connection(Instant now, Household& household, const Names& names, const Path& path,
              const Random::Seed& seed, const NetworkKey& shown);
   /// Answers an RCON, which showed `key`. REQUIRES: its parameters are right, and suite_for() it
   /// is not 0. The connection is dead where the key exchange makes no sense.
-  Connection(Instant now, const Household& household, const Names& names, const Path& path,
+  Connection(Instant now, Household& household, const Names& names, const Path& path,
              const Random::Seed& seed, const Rcon& rcon, const TransportParameters& theirs,
              const NetworkKey& key);
 
@@ -81,8 +83,6 @@ class Connection {
 
   // Outputs.
   std::optional<Transmit> poll_transmit(Instant now, MutableBytes buffer);
-  std::deque<Event>& events() { return events_; }
-  const std::deque<Event>& events() const { return events_; }
   Instant next_timeout() const { return timers_.next(); }
 
   // Commands.
@@ -100,7 +100,8 @@ class Connection {
   size_t read(StreamId stream, MutableBytes out);
   bool send_message(Priority priority, SharedBytes bytes);
   bool send_datagram(ByteView bytes);
-  void on_message_taken(size_t bytes);
+  /// True where there is something to send about it.
+  bool on_message_taken(size_t bytes);
   void on_datagram_taken() { --datagrams_held_; }
 
   // Getters.
@@ -123,6 +124,9 @@ class Connection {
   bool is_over() const { return state_ > State::open; }
   bool is_dead() const { return state_ == State::dead; }
   ConnectionStats stats() const;
+  /// How long packets may wait to be read together: nothing unless they come one after the other,
+  /// and from far enough that it is not felt.
+  Duration patience() const;
   size_t send_room() const;
   bool is_consistent() const;
 
@@ -130,6 +134,7 @@ class Connection {
   enum class State { requesting, half_open, open, closing, draining, dead };
 
   // connection_handshake.cpp
+  TransportParameters our_parameters() const;
   void start_open(Instant now, bool initiator);
   void call(Instant now, const HandshakeId& id, const NetworkKey& shown);
   bool accept(Instant now, const Rcon& rcon, const TransportParameters& theirs,
@@ -137,10 +142,13 @@ class Connection {
   void take_keys(const Agreed& agreed, HandshakeRole role, uint8_t suite);
   void fail_call(CloseCode code, std::string reason);
   void prove(Instant now, PacketNumber number);
+  /// What the handshake needed is given back when nothing of it is waited for.
+  void end_opening();
   void report_closed(CloseCode code, bool by_peer, std::string reason);
   void linger(Instant now, State state);
   void close_if_flushed(Instant now);
   void update_timers(Instant now);
+  void give_memory_back();
   Duration probe_timeout() const;
 
   // connection_receive.cpp
@@ -149,7 +157,7 @@ class Connection {
   CloseCode on_frame(Instant now, const Path& path, const Frame& frame);
   void bound_answers(size_t first, size_t packet_bytes);
   CloseCode on_ack(Instant now, const AckFrame& ack);
-  void on_outcome(Instant now, const SendOutcome& outcome);
+  void on_outcome(const SendOutcome& outcome);
   void on_close_frame(Instant now, const CloseFrame& frame);
   void on_datagram(const DatagramFrame& frame);
   void follow_peer(Instant now, const Path& path, size_t bytes);
@@ -162,9 +170,14 @@ class Connection {
   std::optional<Transmit> transmit_mtu_probe(Instant now, MutableBytes buffer);
   std::optional<Transmit> transmit_batch(Instant now, MutableBytes buffer);
   size_t build_packet(Instant now, MutableBytes room);
-  bool may_send_eliciting(Instant now, size_t bytes);
+  // What may go beside an ack: what is interactive and copies of it, or everything.
+  enum class Turn { nothing, urgent, all };
+  Turn turn_at(Instant now, size_t bytes);
+  bool may_overdraw(Instant now) const;
+  bool copies_help() const;
+  Instant repeat_at() const;
   bool anything_eliciting() const;
-  void write_eliciting(Writer& out);
+  size_t write_eliciting(Instant now, Turn turn, Writer& out);
   ShortHeader next_header() const;
   void begin_packet(Writer& out);
   size_t seal_packet(MutableBytes room, size_t size);
@@ -172,7 +185,7 @@ class Connection {
   size_t mtu_limit() const;
   bool takes_commands() const { return state_ == State::open && !flushing_; }
 
-  const Household& household_;
+  Household& household_;
   Names names_;
   State state_ = State::requesting;
   Random random_;
@@ -180,19 +193,21 @@ class Connection {
   MtuProber mtu_{packet_bytes_initial};
   Timers timers_;
   Sender sender_;
+  RecentLoss recent_loss_;
+  // Bytes that go in copies, and beyond pacing and window: ten packets at once, and 1 Mb/s, a
+  // hundred lines a second with five copies each and as much again.
+  Allowance urgent_{125'000, 10 * packet_bytes_initial};
   Receiver receiver_;
-  TransportParameters ours_;
   TransportParameters theirs_;
   std::optional<Seal> seal_;
   std::optional<Streams> streams_;
-  std::deque<Event> events_;
 
   // Handshake. What is only needed until the connection is open goes then.
   struct Repeated {  // an RCON or ACON
     Bytes packet;
     bool due = false;
     int sent = 0;
-    Instant sent_at{};
+    Instant first_sent_at{};
   };
   struct Calling {
     Rcon rcon;
@@ -202,13 +217,16 @@ class Connection {
     Duration interval = rcon_interval_first;
   };
   std::unique_ptr<Calling> calling_;
-  Repeated answer_;  // the ACON
   HandshakeId initiator_id_{};
   NetworkKey key_shown_;
   HandshakeRole role_ = HandshakeRole::initiator;
-  TranscriptHash transcript_{};
   std::optional<PublicKey> peer_key_;
-  std::string keys_logged_;     // until the connection is open
+  struct Opening {    // what there is of a handshake until both are proven
+    Repeated answer;  // the ACON
+    TranscriptHash transcript{};
+    std::string keys_logged;
+  };
+  std::unique_ptr<Opening> opening_ = std::make_unique<Opening>();
   Bytes proof_;                 // of our identity, until the peer has acknowledged it
   bool known_to_user_ = false;  // the id was given by connect() or in Connected
   uint64_t peer_cid_ = 0;
@@ -219,11 +237,11 @@ class Connection {
     uint64_t value;
     size_t bytes_max;
   };
-  std::deque<PathAnswer> path_answers_;
+  std::vector<PathAnswer> path_answers_;
 
   bool ping_due_ = false;
   int acks_alone_ = 0;  // packets since the last ack-eliciting one
-  std::deque<Bytes> datagrams_;
+  Ring<Bytes> datagrams_;
   size_t datagrams_held_ = 0;
 
   // Close.
@@ -234,11 +252,18 @@ class Connection {
   uint64_t closing_received_ = 0;
 
   Instant last_received_{};
+  bool packets_follow_ = false;  // the last came closely behind the one before
   Instant last_eliciting_sent_{};
   Instant kept_alive_{};
   Duration idle_timeout_{};
-  std::vector<SentFrame> records_;  // of the packet being built
-  ConnectionStats counters_;
+  std::vector<SentFrame>& records_ = household_.records;
+  struct Counters {
+    uint64_t packets_received = 0;
+    uint64_t packets_corrupt = 0;
+    uint64_t bytes_sent = 0;
+    uint64_t bytes_received = 0;
+  };
+  Counters counters_;
 };
 
 }  // namespace mrt

@@ -41,7 +41,7 @@ void Connection::call(Instant now, const HandshakeId& id, const NetworkKey& show
   rcon.scid = names_.scid;
   rcon.id = id;
   rcon.suites = suites_of(household_.config);
-  rcon.parameters = encoded(ours_);
+  rcon.parameters = encoded(our_parameters());
   calling_->shown = shown;
   if (!household_.config.plain)
     calling_->call.emplace(shown, household_.config.network, rcon, random_);
@@ -69,7 +69,7 @@ bool Connection::accept(Instant now, const Rcon& rcon, const TransportParameters
   acon.initiator_id = rcon.id;
   acon.responder_id = names_.handshake_id;
   acon.suite = suite_for(rcon.suites, household_.config);
-  acon.parameters = encoded(ours_);
+  acon.parameters = encoded(our_parameters());
   std::optional<Agreed> agreed;
   if (acon.suite != suite_plain) {
     agreed = answer_call(key, household_.config.network, random_, rcon, acon);
@@ -85,8 +85,8 @@ bool Connection::accept(Instant now, const Rcon& rcon, const TransportParameters
   } else {
     seal_ = Seal::plain(rcon.id, names_.handshake_id);
   }
-  answer_.packet = write_packet(acon);
-  answer_.due = true;
+  opening_->answer.packet = write_packet(acon);
+  opening_->answer.due = true;
   path_.on_received(path_.path().remote, packet_bytes_initial);
   timers_.set(Timer::handshake_limit, now + household_.config.handshake_timeout);
   return true;
@@ -95,7 +95,7 @@ bool Connection::accept(Instant now, const Rcon& rcon, const TransportParameters
 void Connection::on_rcon_again(const Path& path) {
   if (state_ != State::half_open || path.remote != path_.path().remote) return;
   path_.on_received(path.remote, packet_bytes_initial);
-  answer_.due = true;
+  opening_->answer.due = true;
 }
 
 // The own call goes on: the RCON may have come from somebody else in the peer's name, and then
@@ -125,10 +125,11 @@ void Connection::take_keys(const Agreed& agreed, HandshakeRole role, uint8_t sui
       household_.ciphers, cipher, initiator ? secrets.to_responder : secrets.to_initiator,
       initiator ? secrets.to_initiator : secrets.to_responder, household_.config.packets_per_key);
   role_ = role;
-  transcript_ = agreed.transcript;
+  opening_->transcript = agreed.transcript;
   proof_ =
       write_proof(prove_identity(household_.identity, role, agreed.transcript, names_.reset_token));
-  if (household_.config.keylog) keys_logged_ = keylog_line(initiator_id_, cipher, secrets);
+  if (household_.config.keylog)
+    opening_->keys_logged = keylog_line(initiator_id_, cipher, secrets);
 }
 
 void Connection::on_acon(Instant now, const Path& path, const Acon& acon) {
@@ -149,7 +150,11 @@ void Connection::on_acon(Instant now, const Path& path, const Acon& acon) {
   theirs_ = *theirs;
   peer_cid_ = acon.scid;
   // A repeated RCON makes it unknown which one was answered (Karn).
-  if (calling_->out.sent == 1) sender_.on_handshake_rtt(now - calling_->out.sent_at);
+  const Repeated& call = calling_->out;
+  if (call.sent == 1)
+    sender_.on_handshake_rtt(now - call.first_sent_at);
+  else
+    sender_.on_handshake_guess(now - call.first_sent_at);
   path_.set_local(path.local);
   path_.prove();
   start_open(now, true);
@@ -157,9 +162,17 @@ void Connection::on_acon(Instant now, const Path& path, const Acon& acon) {
 
 void Connection::prove(Instant now, PacketNumber number) {
   // A sample only if the first packet answers the only ACON: later ones were waited for.
-  if (answer_.sent == 1 && number.value == 0) sender_.on_handshake_rtt(now - answer_.sent_at);
+  const Repeated& answer = opening_->answer;
+  if (answer.sent == 1 && number.value == 0)
+    sender_.on_handshake_rtt(now - answer.first_sent_at);
+  else
+    sender_.on_handshake_guess(now - answer.first_sent_at);
   path_.prove();
   start_open(now, false);
+}
+
+void Connection::end_opening() {
+  if (state_ == State::open && (peer_key_ || seal_->is_plain())) opening_.reset();
 }
 
 void Connection::on_cookie(const Cookie& cookie) {

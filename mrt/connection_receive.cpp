@@ -8,6 +8,9 @@
 
 namespace mrt {
 
+// A gap that is longer is between messages, not within a stream: twice what reads wait at most.
+static constexpr Duration following_max = std::chrono::milliseconds(2);
+
 // RFC 9001 section 6.5.
 static constexpr int old_key_probe_timeouts = 3;
 
@@ -42,6 +45,7 @@ bool Connection::on_packet(Instant now, const Path& path, const ShortHeader& hea
   // WIRE.md 3.10: nothing is accepted from a peer that has not said who it is.
   if (!seal_->is_plain() && !peer_key_ && !authenticate(now, frames)) return false;
   ++counters_.packets_received;
+  packets_follow_ = now - last_received_ < following_max;
   last_received_ = now;
   if (state_ == State::half_open) {
     path_.set_local(path.local);
@@ -55,7 +59,7 @@ bool Connection::on_packet(Instant now, const Path& path, const ShortHeader& hea
   read_frames(now, path, frames, ack_eliciting);
   bound_answers(answers_before, packet.size());
   // A late packet may have told that its own number needs no ack any more.
-  if (receiver_.is_new(number)) receiver_.on_packet(now, number, ack_eliciting);
+  if (receiver_.is_new(number)) receiver_.on_packet(now, number, ack_eliciting, packet.size());
   return true;
 }
 
@@ -67,13 +71,14 @@ bool Connection::authenticate(Instant now, ByteView frames) {
   const HandshakeRole theirs =
       role_ == HandshakeRole::initiator ? HandshakeRole::responder : HandshakeRole::initiator;
   if (!auth) return false;
-  const auto proof = check_proof(auth->bytes, theirs, transcript_);
+  const auto proof = check_proof(auth->bytes, theirs, opening_->transcript);
   if (!proof) {
     close(now, CloseCode::bad_identity, "the identity is not proven");
     return false;
   }
   peer_key_ = proof->key;
   theirs_.reset_token = proof->reset_token;
+  end_opening();
   return true;
 }
 
@@ -123,10 +128,10 @@ CloseCode Connection::on_frame(Instant now, const Path& path, const Frame& frame
     CloseCode operator()(const StreamDataBlockedFrame& b) { return self.streams_->on_frame(b); }
     CloseCode operator()(const StopSendingFrame& stop) { return self.streams_->on_frame(stop); }
     CloseCode operator()(const ResetStreamFrame& reset) {
-      return self.streams_->on_frame(reset, self.events_);
+      return self.streams_->on_frame(reset, self.household_.events);
     }
     CloseCode operator()(const DataFrame& data) {
-      return self.streams_->on_frame(data, self.events_);
+      return self.streams_->on_frame(data, self.household_.events);
     }
     CloseCode operator()(const DatagramFrame& datagram) {
       self.on_datagram(datagram);
@@ -139,7 +144,7 @@ CloseCode Connection::on_frame(Instant now, const Path& path, const Frame& frame
     }
     CloseCode operator()(const PathResponseFrame& response) {
       if (self.path_.on_response(response.value))
-        self.events_.push_back(PathChanged{self.names_.id, self.path_.path()});
+        self.household_.events.push(PathChanged{self.names_.id, self.path_.path()});
       return CloseCode::none;
     }
   };
@@ -158,11 +163,11 @@ CloseCode Connection::on_ack(Instant now, const AckFrame& ack) {
   const SendOutcome& outcome = sender_.on_ack(now, ack, theirs_.ack_delay_max);
   if (outcome.violation) return CloseCode::protocol_violation;
   seal_->on_acked({ack.largest});
-  on_outcome(now, outcome);
+  on_outcome(outcome);
   return CloseCode::none;
 }
 
-void Connection::on_outcome(Instant now, const SendOutcome& outcome) {
+void Connection::on_outcome(const SendOutcome& outcome) {
   for (const SentFrame& frame : outcome.acked) {
     if (frame.kind == SentFrame::Kind::ack)
       receiver_.on_ack_acked({frame.offset});
@@ -178,7 +183,11 @@ void Connection::on_outcome(Instant now, const SendOutcome& outcome) {
     sender_.on_packet_size(mtu_.packet_bytes());
   const bool only_large_lost =
       outcome.lost_packets > 0 && outcome.smallest_lost_packet > packet_bytes_initial;
-  if (only_large_lost && mtu_.on_large_lost(now)) sender_.on_packet_size(mtu_.packet_bytes());
+  const bool only_small_arrived =
+      outcome.largest_acked_packet > 0 && outcome.largest_acked_packet <= packet_bytes_initial;
+  if (only_large_lost && only_small_arrived &&
+      mtu_.on_large_lost(outcome.lost_packets, recent_loss_.share()))
+    sender_.on_packet_size(mtu_.packet_bytes());
 }
 
 void Connection::on_close_frame(Instant now, const CloseFrame& frame) {
@@ -207,7 +216,7 @@ void Connection::start_path(const Path& old, bool was_proven) {
     mtu_ = MtuProber(mtu_limit());
     sender_.on_new_path(mtu_.packet_bytes());
   }
-  if (path_.proven()) events_.push_back(PathChanged{names_.id, path_.path()});
+  if (path_.proven()) household_.events.push(PathChanged{names_.id, path_.path()});
 }
 
 }  // namespace mrt

@@ -19,6 +19,18 @@ constexpr int acks_per_ping = 32;
 constexpr size_t beside_proof_bytes = 16;
 // Header, proof of identity, RCLS with its longest reason, trailer: at most 437 bytes.
 constexpr size_t close_packet_bytes_max = 440;
+// What is urgent goes on through so many probe time-outs, some half second at 100 ms; if the path
+// then still does not answer, there are only probes (RFC 9002 section 6.2.4).
+constexpr int urgent_backoff_max = 2;
+// Below that a loss is repaired before anybody notices, and loopback is not lossy.
+constexpr Duration repeated_rtt_min = std::chrono::milliseconds(5);
+// Copies of one piece are spread over a quarter of a round trip, for losses come in bursts; but
+// a line every 10 ms takes those before it along each time.
+constexpr int repeat_gap_share = 16;
+constexpr Duration repeat_gap_max = std::chrono::milliseconds(5);
+// Where no packet comes by, a piece has three more of its own before an ack of the first can be
+// there.
+constexpr int repeat_alone_share = 4;
 
 }  // namespace
 
@@ -40,8 +52,8 @@ std::optional<Transmit> Connection::poll_transmit(Instant now, MutableBytes buff
       }
       seal_->renew_if_due(sender_.next_number());
       out = transmit_path_frame(now, buffer);
-      if (!out) out = transmit_mtu_probe(now, buffer);
       if (!out) out = transmit_batch(now, buffer);
+      if (!out) out = transmit_mtu_probe(now, buffer);
       update_timers(now);
       break;
     case State::draining:
@@ -61,15 +73,16 @@ std::optional<Transmit> Connection::transmit_long(Instant now, MutableBytes buff
   if (calling_ && calling_->out.due) {
     next = &calling_->out;
     timers_.set(Timer::handshake, now + calling_->interval);
-    calling_->interval = std::min(2 * calling_->interval, rcon_interval_max);
-  } else if (answer_.due && path_.allowance() >= answer_.packet.size()) {
-    next = &answer_;
+    if (next->sent + 1 >= rcons_at_first_interval)
+      calling_->interval = std::min(2 * calling_->interval, rcon_interval_max);
+  } else if (opening_->answer.due && path_.allowance() >= opening_->answer.packet.size()) {
+    next = &opening_->answer;
   } else {
     return std::nullopt;
   }
   next->due = false;
   ++next->sent;
-  next->sent_at = now;
+  if (next->sent == 1) next->first_sent_at = now;
   std::copy(next->packet.begin(), next->packet.end(), buffer.begin());
   return Transmit{path_.path(), next->packet.size(), next->packet.size()};
 }
@@ -138,7 +151,7 @@ std::optional<Transmit> Connection::transmit_path_frame(Instant now, MutableByte
     path_.on_challenge_sent();
   } else {
     write_frame(out, PathResponseFrame{path_answers_.front().value});
-    path_answers_.pop_front();
+    path_answers_.erase(path_answers_.begin());
   }
   out.zeros(out.remaining());
   const size_t size = seal_packet(buffer, out.size());
@@ -167,7 +180,10 @@ std::optional<Transmit> Connection::transmit_batch(Instant now, MutableBytes buf
   if (packet_bytes < short_packet_bytes_min) return std::nullopt;
   for (size_t count = 0; count < batch_segments_max; ++count) {
     if (batch.size + packet_bytes > std::min(buffer.size(), path_.allowance())) break;
-    const size_t size = build_packet(now, buffer.subspan(batch.size, packet_bytes));
+    // The last probe of a time-out is small: where only that arrives, large ones vanish.
+    const size_t room =
+        sender_.probes_wanted() == 1 ? std::min(packet_bytes, packet_bytes_initial) : packet_bytes;
+    const size_t size = build_packet(now, buffer.subspan(batch.size, room));
     if (size == 0) break;
     if (count == 0) batch.segment_size = size;
     batch.size += size;
@@ -182,20 +198,45 @@ bool Connection::anything_eliciting() const {
          streams_->anything_to_send();
 }
 
-bool Connection::may_send_eliciting(Instant now, size_t bytes) {
-  if (!anything_eliciting()) return false;
-  if (sender_.probes_wanted() > 0) return true;
-  if (sender_.window_room(peer_buffer()) < bytes && sender_.in_flight_bytes() > 0) return false;
-  if (sender_.pacing_credit(now) > 0) return true;
-  timers_.set(Timer::pacing, sender_.pacing_at());
-  return false;
+Connection::Turn Connection::turn_at(Instant now, size_t bytes) {
+  const bool copy_due = repeat_at() <= now;
+  if (anything_eliciting() || copy_due) {
+    if (sender_.probes_wanted() > 0) return Turn::all;
+    if (sender_.window_room(peer_buffer()) >= bytes || sender_.in_flight_bytes() == 0) {
+      if (sender_.pacing_credit(now) > 0) return Turn::all;
+      timers_.set(Timer::pacing, sender_.pacing_at());
+    }
+  }
+  // What is urgent does not wait behind the bulk that has used up window and credit. An ack takes
+  // it along, and copies that may ride.
+  const bool asks = copy_due || streams_->outbound().anything_urgent() || receiver_.ack_due(now);
+  return asks && may_overdraw(now) ? Turn::urgent : Turn::nothing;
+}
+
+bool Connection::may_overdraw(Instant now) const {
+  return !urgent_.is_spent(now) && sender_.probe_backoff() <= urgent_backoff_max;
+}
+
+bool Connection::copies_help() const {
+  const bool is_far = !sender_.rtt().has_sample() || sender_.rtt().least() >= repeated_rtt_min;
+  return is_far && (recent_loss_.unknown() || recent_loss_.seen());
+}
+
+// While nothing is known of the path copies ride, but no packet goes for their sake.
+Instant Connection::repeat_at() const {
+  const Repetition& repetition = streams_->outbound().repetition();
+  if (repetition.empty() || !copies_help() || !recent_loss_.seen()) return never;
+  return repetition.alone_at(sender_.rtt().smoothed() / repeat_alone_share);
 }
 
 // One packet of at most room.size() bytes; 0 where there is nothing to send, or nothing may be.
 size_t Connection::build_packet(Instant now, MutableBytes room) {
-  const bool eliciting = may_send_eliciting(now, room.size());
-  if (!eliciting && !receiver_.ack_due(now)) return 0;
-  Writer out(room.first(room.size() - trailer_bytes));
+  const Turn turn = turn_at(now, room.size());
+  if (turn == Turn::nothing && !receiver_.ack_due(now)) return 0;
+  // What goes beyond the window is small, also where packets are not.
+  const size_t packet_bytes =
+      turn == Turn::urgent ? std::min(room.size(), packet_bytes_initial) : room.size();
+  Writer out(room.first(packet_bytes - trailer_bytes));
   begin_packet(out);
   const size_t header_bytes = out.size();
   const bool proves = !records_.empty();
@@ -204,7 +245,7 @@ size_t Connection::build_packet(Instant now, MutableBytes room) {
     records_.push_back({SentFrame::Kind::ack, false, 0, {}, largest.value});
   }
   const size_t before = out.size();
-  if (eliciting) write_eliciting(out);
+  size_t urgent = turn == Turn::nothing ? 0 : write_eliciting(now, turn, out);
   const bool says_nothing = out.size() == header_bytes && !proves;
   if (says_nothing) return 0;
   const bool elicits = proves || out.size() > before || acks_alone_ >= acks_per_ping;
@@ -212,30 +253,43 @@ size_t Connection::build_packet(Instant now, MutableBytes room) {
   CHECK(out.ok());
   const size_t size = seal_packet(room, out.size());
   acks_alone_ = elicits ? 0 : acks_alone_ + 1;
-  if (elicits) last_eliciting_sent_ = now;
   sender_.on_sent(
       now, {.bytes = size, .ack_eliciting = elicits, .application_limited = size < room.size()},
       records_);
+  if (!elicits) return size;
+  last_eliciting_sent_ = now;
+  recent_loss_.on_sent(sender_.packets_lost() - sender_.packets_lost_spuriously());
+  if (turn == Turn::urgent) urgent = size;
+  if (urgent > 0) urgent_.spend(now, static_cast<int64_t>(urgent));
   return size;
 }
 
-void Connection::write_eliciting(Writer& out) {
+// Gives how many bytes of it were there before.
+size_t Connection::write_eliciting(Instant now, Turn turn, Writer& out) {
   const size_t before = out.size();
   streams_->write_control(out, records_);
-  while (!datagrams_.empty()) {
+  while (!datagrams_.empty() && turn == Turn::all) {
     const Bytes& bytes = datagrams_.front();
     const bool fits = out.remaining() >= 1 + varint_size(bytes.size()) + bytes.size();
     // Packets may have become smaller since it was queued: what fits into none is dropped.
     if (!fits && bytes.size() < packet_bytes_initial / 2) break;
     if (!fits && out.size() > before) break;
     if (fits) write_frame(out, DatagramFrame{bytes});
-    datagrams_.pop_front();
+    datagrams_.pop();
   }
-  streams_->write_data(out, records_);
+  const bool repeats = copies_help();
+  const size_t copied = streams_->write_data(
+      {.now = now,
+       .urgent_only = turn == Turn::urgent,
+       .remembers = repeats,
+       .copy_bytes_max = repeats && !urgent_.is_spent(now) ? out.remaining() : 0,
+       .copy_gap = std::min(sender_.rtt().smoothed() / repeat_gap_share, repeat_gap_max)},
+      out, records_);
   // A probe must elicit an ack, whatever else there was to say.
   const bool nothing_else = out.size() == before && (ping_due_ || sender_.probes_wanted() > 0);
   if (nothing_else && out.remaining() > 0) write_frame(out, PingFrame{});
   ping_due_ = false;
+  return copied;
 }
 
 }  // namespace mrt

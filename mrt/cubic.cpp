@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: MIT
-//
-// CUBIC (RFC 9438) in bytes, with the slow start, recovery period and minimum window of
-// RFC 9002 section 7, leaving slow start early when the delay rises (RFC 9406), and undoing a
-// reduction that reordering caused (RFC 9438 section 4.9).
+#include "mrt/cubic.h"
+
 #include <algorithm>
 #include <cmath>
-#include <limits>
-
-#include "mrt/congestion.h"
 
 namespace mrt {
 
@@ -27,62 +22,36 @@ constexpr double window_bytes_limit = 1e9;
 constexpr int rtt_samples_min = 8;
 constexpr Duration rtt_threshold_min = std::chrono::milliseconds(4);
 constexpr Duration rtt_threshold_max = std::chrono::milliseconds(16);
+constexpr int conservative_growth_divisor = 4;
+constexpr int conservative_rounds_max = 5;
 
-class Cubic final : public Congestion {
- public:
-  explicit Cubic(size_t packet_bytes)
-      : packet_(static_cast<double>(packet_bytes)),
-        window_(std::min(window_packets_initial * packet_,
-                         std::max(2 * packet_, window_bytes_initial_max))) {}
+}  // namespace
 
-  void on_sent(Instant, size_t, size_t) override {}
-  void on_acked(const AckSample& sample, const Rtt& rtt) override;
-  void on_lost(const LossSample& sample, const Rtt& rtt) override;
-  void on_lost_spuriously(Instant sent_at) override;
-  void on_packet_size(size_t packet_bytes) override;
+Cubic::Cubic(size_t packet_bytes)
+    : packet_(static_cast<double>(packet_bytes)),
+      window_(std::min(window_packets_initial * packet_,
+                       std::max(2 * packet_, window_bytes_initial_max))) {}
 
-  size_t window_bytes() const override { return static_cast<size_t>(window_); }
+double Cubic::window_min() const { return window_packets_min * packet_; }
 
-  // RFC 9002 section 7.7: rate = N * congestion_window / smoothed_rtt; N doubles the window
-  // within a round trip in slow start and is a little above 1 later.
-  double pacing_bytes_per_second(const Rtt& rtt) const override {
-    constexpr double gain_slow_start = 2;
-    constexpr double gain_later = 1.25;
-    const double gain = in_slow_start() ? gain_slow_start : gain_later;
-    constexpr Duration least = std::chrono::microseconds(10);
-    return gain * window_ / to_seconds(std::max(rtt.smoothed(), least));
-  }
+void Cubic::start(double window) {
+  window_ = std::max(window, window_min());
+  threshold_ = std::numeric_limits<double>::infinity();
+  recovery_started_ = Instant::min();
+  window_max_ = undo_window_ = 0;
+  epoch_running_ = false;
+  watches_delay_ = false;
+}
 
- private:
-  bool in_slow_start() const { return window_ < threshold_; }
-  double window_min() const { return window_packets_min * packet_; }
-  void leave_slow_start_if_delayed(const AckSample& sample, const Rtt& rtt);
-  void grow_cubic(const AckSample& sample, const Rtt& rtt);
-  void start_epoch(Instant now);
-
-  double packet_;
-  double window_;
-  double threshold_ = std::numeric_limits<double>::infinity();
-  Instant recovery_started_ = Instant::min();
-
-  // RFC 9438 section 4.1.2; the epoch starts with the first growth after a reduction.
-  bool epoch_running_ = false;
-  Instant epoch_started_{};
-  double window_max_ = 0;
-  double window_reno_ = 0;
-  double seconds_to_max_ = 0;  // K
-
-  // Before the last reduction, in case it was for nothing.
-  double undo_window_ = 0;
-  double undo_threshold_ = 0;
-  double undo_window_max_ = 0;
-
-  // RFC 9406: the least delay of this round and of the one before.
-  Instant round_started_ = Instant::min();
-  Duration round_least_ = Duration::max();
-  Duration last_round_least_ = Duration::max();
-  int round_samples_ = 0;
-};
+// RFC 9002 section 7.7: rate = N * congestion_window / smoothed_rtt; N doubles the window
+// within a round trip in slow start and is a little above 1 later.
+double Cubic::pacing_bytes_per_second(const Rtt& rtt) const {
+  constexpr double gain_slow_start = 2;
+  constexpr double gain_later = 1.25;
+  const double gain = in_slow_start() ? gain_slow_start : gain_later;
+  constexpr Duration least = std::chrono::microseconds(10);
+  return gain * window_ / to_seconds(std::max(rtt.smoothed(), least));
+}
 
 void Cubic::on_acked(const AckSample& sample, const Rtt& rtt) {
   // RFC 9002 section 7.3.2: no growth for packets sent before the recovery period began.
@@ -90,29 +59,39 @@ void Cubic::on_acked(const AckSample& sample, const Rtt& rtt) {
   // RFC 9002 section 7.8: a window that is not used is not grown.
   if (static_cast<double>(sample.in_flight_before) < window_ / 2) return;
   if (in_slow_start()) {
-    window_ += static_cast<double>(sample.bytes);
-    leave_slow_start_if_delayed(sample, rtt);
+    const auto bytes = static_cast<double>(sample.bytes);
+    window_ += conservative_rounds_ > 0 ? bytes / conservative_growth_divisor : bytes;
+    if (watches_delay_) watch_delay(sample);
   } else {
     grow_cubic(sample, rtt);
   }
   window_ = std::min(window_, window_bytes_limit);
 }
 
-void Cubic::leave_slow_start_if_delayed(const AckSample& sample, const Rtt& rtt) {
+// RFC 9406 section 4.2: a round whose least delay rose brings conservative slow start; if the delay
+// falls again it was noise, and if it has not after some rounds, slow start is over.
+void Cubic::watch_delay(const AckSample& sample) {
   if (sample.sent_at >= round_started_) {
     round_started_ = sample.now;
     last_round_least_ = round_least_;
     round_least_ = Duration::max();
     round_samples_ = 0;
+    if (conservative_rounds_ > 0 && ++conservative_rounds_ > conservative_rounds_max)
+      threshold_ = window_;
   }
-  round_least_ = std::min(round_least_, rtt.latest());
-  ++round_samples_;
-  if (round_samples_ < rtt_samples_min || last_round_least_ == Duration::max()) return;
-  // RFC 9406 section 4.2: RttThresh = max(MIN_RTT_THRESH, min(lastRoundMinRTT / 8,
-  // MAX_RTT_THRESH)).
+  if (sample.rtt == Duration{}) return;
+  round_least_ = std::min(round_least_, sample.rtt);
+  if (++round_samples_ < rtt_samples_min) return;
+  if (conservative_rounds_ > 0) {
+    if (round_least_ < baseline_) conservative_rounds_ = 0;
+    return;
+  }
+  if (last_round_least_ == Duration::max()) return;
   const Duration rise =
-      std::max(rtt_threshold_min, std::min<Duration>(last_round_least_ / 8, rtt_threshold_max));
-  if (round_least_ >= last_round_least_ + rise) threshold_ = window_;
+      std::clamp<Duration>(last_round_least_ / 8, rtt_threshold_min, rtt_threshold_max);
+  if (round_least_ < last_round_least_ + rise) return;
+  baseline_ = round_least_;
+  conservative_rounds_ = 1;
 }
 
 void Cubic::start_epoch(Instant now) {
@@ -171,12 +150,6 @@ void Cubic::on_packet_size(size_t packet_bytes) {
   packet_ = static_cast<double>(packet_bytes);
   window_ = std::max(window_, window_min());
   threshold_ = std::max(threshold_, window_min());
-}
-
-}  // namespace
-
-std::unique_ptr<Congestion> make_cubic(size_t packet_bytes) {
-  return std::make_unique<Cubic>(packet_bytes);
 }
 
 }  // namespace mrt

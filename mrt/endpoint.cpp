@@ -4,9 +4,11 @@
 #include "mrt/endpoint.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "mrt/base/check.h"
 #include "mrt/connection.h"
+#include "mrt/residents.h"
 #include "mrt/wire.h"
 
 namespace mrt {
@@ -28,7 +30,8 @@ Endpoint::Endpoint(const EndpointConfig& config, const Random::Seed& seed)
       random_(seed),
       secrets_(random_),
       identity_(config.identity),
-      household_(std::make_unique<Household>(Household{config_, identity_, ciphers_})) {}
+      household_(std::make_unique<Household>(Household{config_, identity_, ciphers_, {}, {}})),
+      residents_(std::make_unique<Residents>()) {}
 
 Endpoint::~Endpoint() = default;
 
@@ -37,13 +40,13 @@ Endpoint::~Endpoint() = default;
 void Endpoint::on_datagrams(Instant now, const Path& path, Ecn, size_t segment_size,
                             MutableBytes bytes) {
   if (segment_size == 0) segment_size = bytes.size();
-  Entry* batch = nullptr;  // whose packets are being given
+  Resident* batch = nullptr;  // whose packets are being given
   while (!bytes.empty()) {
     const MutableBytes packet = bytes.first(std::min(segment_size, bytes.size()));
     bytes = bytes.subspan(packet.size());
     ++stats_.datagrams_received;
     const PacketForm form = packet_form(packet[0]);
-    if (form == PacketForm::foreign || events_.size() >= events_max) {
+    if (form == PacketForm::foreign || household_->events.size() >= events_max) {
       ++stats_.datagrams_dropped;
     } else if (form == PacketForm::short_packet) {
       on_short(now, path, packet, batch);
@@ -55,14 +58,20 @@ void Endpoint::on_datagrams(Instant now, const Path& path, Ecn, size_t segment_s
   end_batch(now, batch);
 }
 
-void Endpoint::end_batch(Instant now, Entry*& batch) {
+void Endpoint::end_batch(Instant now, Resident*& batch) {
   if (!batch) return;
   batch->connection->on_batch_end(now);
+  patience_ = std::min(patience_, batch->connection->patience());
   settle(*batch);
   batch = nullptr;
 }
 
-void Endpoint::on_short(Instant now, const Path& path, MutableBytes packet, Entry*& batch) {
+Duration Endpoint::take_patience() {
+  const Duration out = std::exchange(patience_, Duration::max());
+  return out == Duration::max() ? Duration{} : out;
+}
+
+void Endpoint::on_short(Instant now, const Path& path, MutableBytes packet, Resident*& batch) {
   const auto header = read_short_header(packet);
   if (!header) {
     ++stats_.datagrams_dropped;
@@ -70,7 +79,7 @@ void Endpoint::on_short(Instant now, const Path& path, MutableBytes packet, Entr
   }
   if (!batch || batch->connection->scid() != header->dcid) {
     end_batch(now, batch);
-    batch = find_by_cid(header->dcid);
+    batch = residents_->find_by_cid(header->dcid);
   }
   if (!batch) return answer_unknown(now, path, header->dcid, packet.size());
   const bool was_half_open = batch->connection->is_half_open();
@@ -116,12 +125,11 @@ void Endpoint::on_rcon(Instant now, const Path& path, ByteView packet) {
     ++stats_.datagrams_dropped;
     return;
   }
-  if (const auto known = by_initiator_id_.find(rcon->id); known != by_initiator_id_.end()) {
-    Entry& entry = *find(known->second);
-    entry.connection->on_rcon_again(path);
-    return settle(entry);
+  if (Resident* known = residents_->find_by_initiator(rcon->id)) {
+    known->connection->on_rcon_again(path);
+    return settle(*known);
   }
-  Entry* calling = find_by_remote(path.remote);
+  Resident* calling = find_by_remote(path.remote);
   if (calling && calling->connection->on_rival_rcon(now)) return settle(*calling);
   if (!calling || !calling->connection->is_requesting()) return accept(now, path, *rcon);
   // WIRE.md 3.2: both call at once. The owner of the smaller handshake id stays initiator.
@@ -138,7 +146,7 @@ void Endpoint::on_rcon(Instant now, const Path& path, ByteView packet) {
     ++stats_.datagrams_dropped;
     return;
   }
-  reindex(*calling, before);
+  residents_->update_initiator(*calling, before);
   settle(*calling);
 }
 
@@ -155,18 +163,18 @@ void Endpoint::accept(Instant now, const Path& path, const Rcon& rcon) {
   // out that has lost its connection.
   const bool known = doors_.is_known(path.remote);
   const auto places = [known](size_t max) { return known ? max : max - max / 8; };
-  if (half_open_ >= places(config_.half_open_max)) {
+  if (residents_->half_open() >= places(config_.half_open_max)) {
     ++stats_.datagrams_dropped;  // it calls again, and perhaps there is room then
     return;
   }
-  if (entries_.size() >= places(config_.connections_max))
+  if (residents_->size() >= places(config_.connections_max))
     return refuse(path, rcon, CloseCode::refused, "full");
   const uint64_t cid = new_cid();
   const Connection::Names names{next_id_, cid, random_.array<16>(), secrets_.reset_token(cid)};
-  Entry& entry = add(std::make_unique<Connection>(now, *household_, names, path, random_.fork(),
-                                                  rcon, *theirs, *key));
-  entry.tried = *tried;
-  settle(entry);
+  Resident& resident = add(std::make_unique<Connection>(now, *household_, names, path,
+                                                        random_.fork(), rcon, *theirs, *key));
+  resident.tried = *tried;
+  settle(resident);
 }
 
 // WIRE.md 3.3: before any state and any arithmetic.
@@ -174,7 +182,7 @@ std::optional<Doors::Try> Endpoint::knock(Instant now, const Path& path, const R
                                           const NetworkKey& key) {
   const bool has_cookie = secrets_.cookie_is_right(now, path.remote, rcon.cookie);
   const bool guessing = key.access != Access::open;
-  const bool crowded = half_open_ > config_.half_open_max / 2;
+  const bool crowded = residents_->half_open() > config_.half_open_max / 2;
   switch (doors_.on_call(now, path.remote, has_cookie, guessing, crowded)) {
     case Doors::Verdict::ask_cookie:
       reply(path, write_packet(Cookie{rcon.scid, rcon.id, secrets_.cookie(now, path.remote)}));
@@ -217,53 +225,53 @@ std::optional<NetworkKey> Endpoint::key_for(const Path& path, const Rcon& rcon,
 
 void Endpoint::on_acon(Instant now, const Path& path, ByteView packet) {
   const auto acon = read_acon(packet);
-  Entry* entry = acon ? find_by_cid(acon->dcid) : nullptr;
-  if (!entry) {
+  Resident* resident = acon ? residents_->find_by_cid(acon->dcid) : nullptr;
+  if (!resident) {
     ++stats_.datagrams_dropped;
     return;
   }
-  const bool was_open = entry->connection->is_open();
-  const HandshakeId before = entry->connection->initiator_id();
-  entry->connection->on_acon(now, path, *acon);
-  reindex(*entry, before);
-  if (!was_open && entry->connection->is_open()) on_opened(now, *entry);
-  settle(*entry);
+  const bool was_open = resident->connection->is_open();
+  const HandshakeId before = resident->connection->initiator_id();
+  resident->connection->on_acon(now, path, *acon);
+  residents_->update_initiator(*resident, before);
+  if (!was_open && resident->connection->is_open()) on_opened(now, *resident);
+  settle(*resident);
 }
 
 void Endpoint::on_cookie(ByteView packet) {
   const auto cookie = read_cookie(packet);
-  Entry* entry = cookie ? find_by_cid(cookie->dcid) : nullptr;
-  if (!entry) {
+  Resident* resident = cookie ? residents_->find_by_cid(cookie->dcid) : nullptr;
+  if (!resident) {
     ++stats_.datagrams_dropped;
     return;
   }
-  entry->connection->on_cookie(*cookie);
-  settle(*entry);
+  resident->connection->on_cookie(*cookie);
+  settle(*resident);
 }
 
 void Endpoint::on_refuse(ByteView packet) {
   const auto refuse = read_refuse(packet);
-  Entry* entry = refuse ? find_by_cid(refuse->dcid) : nullptr;
-  if (!entry) {
+  Resident* resident = refuse ? residents_->find_by_cid(refuse->dcid) : nullptr;
+  if (!resident) {
     ++stats_.datagrams_dropped;
     return;
   }
-  entry->connection->on_refuse(refuse->id, static_cast<CloseCode>(refuse->code), refuse->reason);
-  settle(*entry);
+  resident->connection->on_refuse(refuse->id, static_cast<CloseCode>(refuse->code), refuse->reason);
+  settle(*resident);
 }
 
 void Endpoint::on_version_list(ByteView packet) {
   const auto list = read_version_list(packet);
-  Entry* entry = list ? find_by_cid(list->dcid) : nullptr;
-  if (!entry) {
+  Resident* resident = list ? residents_->find_by_cid(list->dcid) : nullptr;
+  if (!resident) {
     ++stats_.datagrams_dropped;
     return;
   }
   const auto& versions = list->versions;
   if (std::find(versions.begin(), versions.end(), wire_version) != versions.end()) return;
-  if (const HandshakeId* id = entry->connection->calling_id())
-    entry->connection->on_refuse(HandshakeId(*id), CloseCode::refused, "version");
-  settle(*entry);
+  if (const HandshakeId* id = resident->connection->calling_id())
+    resident->connection->on_refuse(HandshakeId(*id), CloseCode::refused, "version");
+  settle(*resident);
 }
 
 void Endpoint::on_reset(const Path& path, ByteView packet) {
@@ -272,14 +280,15 @@ void Endpoint::on_reset(const Path& path, ByteView packet) {
     ++stats_.datagrams_dropped;
     return;
   }
-  auto it = by_remote_.lower_bound({path.remote, ConnectionId{0}});
-  for (; it != by_remote_.end() && it->first == path.remote; ++it) {
-    Entry& entry = *find(it->second);
-    if (entry.connection->peer_cid() != reset->scid) continue;
-    entry.connection->on_reset(*reset);
-    return settle(entry);
+  Resident* resident = residents_->find_by_remote(path.remote, [&](const Resident& each) {
+    return each.connection->peer_cid() == reset->scid;
+  });
+  if (!resident) {
+    ++stats_.datagrams_dropped;
+    return;
   }
-  ++stats_.datagrams_dropped;
+  resident->connection->on_reset(*reset);
+  settle(*resident);
 }
 
 void Endpoint::answer_unknown(Instant now, const Path& path, uint64_t dcid, size_t size) {
@@ -304,10 +313,10 @@ void Endpoint::refuse(const Path& path, const Rcon& rcon, CloseCode code, std::s
 }
 
 void Endpoint::on_timeout(Instant now) {
-  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-    Entry& entry = *find(deadlines_.begin()->second);
-    entry.connection->on_timeout(now);
-    settle(entry);
+  while (residents_->next_deadline() <= now) {
+    Resident& resident = residents_->first_due();
+    resident.connection->on_timeout(now);
+    settle(resident);
   }
 }
 
@@ -321,143 +330,71 @@ std::optional<Transmit> Endpoint::poll_transmit(Instant now, MutableBytes buffer
     std::copy(reply.packet.begin(), reply.packet.end(), buffer.begin());
     return Transmit{reply.path, reply.packet.size(), reply.packet.size()};
   }
-  while (!ready_.empty()) {
-    Entry* entry = find(ready_.front());
-    ready_.pop_front();
-    if (!entry) continue;
-    entry->ready = false;
-    const auto batch = entry->connection->poll_transmit(now, buffer);
+  while (Resident* resident = residents_->first_turn()) {
+    residents_->drop_turn(*resident);
+    const auto batch = resident->connection->poll_transmit(now, buffer);
     // Who has sent a batch waits until the others had theirs.
-    settle(*entry, batch.has_value());
+    settle(*resident, batch.has_value());
     if (batch) return batch;
   }
   return std::nullopt;
 }
 
 std::optional<Event> Endpoint::poll_event() {
-  if (events_.empty()) return std::nullopt;
-  Event event = std::move(events_.front());
-  events_.pop_front();
+  if (household_->events.empty()) return std::nullopt;
+  Event event = household_->events.take();
   if (const auto* message = std::get_if<MessageReceived>(&event)) {
-    if (Entry* entry = find(message->connection)) {
-      entry->connection->on_message_taken(message->bytes.size());
-      settle(*entry);
-    }
+    Resident* resident = residents_->find(message->connection);
+    if (resident && resident->connection->on_message_taken(message->bytes.size()))
+      residents_->queue_turn(*resident);
   } else if (const auto* datagram = std::get_if<DatagramReceived>(&event)) {
-    if (Entry* entry = find(datagram->connection)) entry->connection->on_datagram_taken();
+    if (Resident* resident = residents_->find(datagram->connection))
+      resident->connection->on_datagram_taken();
   }
   return event;
 }
 
-Instant Endpoint::next_timeout() const {
-  return deadlines_.empty() ? never : deadlines_.begin()->first;
-}
+Instant Endpoint::next_timeout() const { return residents_->next_deadline(); }
 
 // -- The set of connections --
 
-Endpoint::Entry* Endpoint::find(ConnectionId id) {
-  const auto it = entries_.find(id);
-  return it == entries_.end() ? nullptr : &it->second;
-}
-
-const Endpoint::Entry* Endpoint::find(ConnectionId id) const {
-  const auto it = entries_.find(id);
-  return it == entries_.end() ? nullptr : &it->second;
-}
-
-Endpoint::Entry* Endpoint::find_by_cid(uint64_t cid) {
-  const auto it = by_cid_.find(cid);
-  return it == by_cid_.end() ? nullptr : find(it->second);
-}
-
-Endpoint::Entry* Endpoint::find_by_remote(const Address& remote) {
-  auto it = by_remote_.lower_bound({remote, ConnectionId{0}});
-  for (; it != by_remote_.end() && it->first == remote; ++it) {
-    Entry* entry = find(it->second);
-    if (!entry->connection->is_over()) return entry;
-  }
-  return nullptr;
+Resident* Endpoint::find_by_remote(const Address& remote) {
+  return residents_->find_by_remote(
+      remote, [](const Resident& resident) { return !resident.connection->is_over(); });
 }
 
 uint64_t Endpoint::new_cid() {
   for (;;) {
     const uint64_t cid = random_.u64();
-    if (cid != 0 && !by_cid_.contains(cid)) return cid;
+    if (cid != 0 && !residents_->find_by_cid(cid)) return cid;
   }
 }
 
-Endpoint::Entry& Endpoint::add(std::unique_ptr<Connection> connection) {
-  const ConnectionId id = connection->id();
-  next_id_.value = id.value + 1;
-  by_cid_[connection->scid()] = id;
-  by_initiator_id_[connection->initiator_id()] = id;
-  Entry& entry = entries_[id];
-  entry.remote = connection->path().remote;
-  by_remote_.insert({entry.remote, id});
-  entry.connection = std::move(connection);
-  return entry;
+Resident& Endpoint::add(std::unique_ptr<Connection> connection) {
+  next_id_.value = connection->id().value + 1;
+  return residents_->add(std::move(connection));
 }
 
-void Endpoint::reindex(Entry& entry, const HandshakeId& before) {
-  const HandshakeId& now = entry.connection->initiator_id();
-  if (now == before) return;
-  by_initiator_id_.erase(before);
-  by_initiator_id_[now] = entry.connection->id();
-}
-
-void Endpoint::settle(Entry& entry, bool may_have_to_send) {
-  Connection& connection = *entry.connection;
-  DCHECK(connection.is_consistent());
-  const ConnectionId id = connection.id();
-  auto& events = connection.events();
-  std::move(events.begin(), events.end(), std::back_inserter(events_));
-  events.clear();
-  if (connection.is_half_open() != entry.half_open) {
-    entry.half_open = connection.is_half_open();
-    entry.half_open ? ++half_open_ : --half_open_;
-  }
-  if (connection.is_dead()) return remove(entry);
-  if (connection.next_timeout() != entry.deadline) {
-    if (entry.deadline != never) deadlines_.erase({entry.deadline, id});
-    entry.deadline = connection.next_timeout();
-    if (entry.deadline != never) deadlines_.insert({entry.deadline, id});
-  }
-  // Where a peer was shown to be: one packet with a false sender puts nobody there.
-  if (connection.is_path_proven() && connection.path().remote != entry.remote) {
-    by_remote_.erase({entry.remote, id});
-    entry.remote = connection.path().remote;
-    by_remote_.insert({entry.remote, id});
-  }
-  if (may_have_to_send && !entry.ready) {
-    entry.ready = true;
-    ready_.push_back(id);
-  }
+void Endpoint::settle(Resident& resident, bool may_have_to_send) {
+  DCHECK(resident.connection->is_consistent());
+  if (resident.connection->is_dead()) return residents_->remove(resident);
+  residents_->update(resident);
+  if (may_have_to_send) residents_->queue_turn(resident);
 }
 
 // WIRE.md 3.2: a peer that was restarted. Its new connection is proven, the old one ends.
-void Endpoint::on_opened(Instant now, Entry& entry) {
-  const ConnectionId id = entry.connection->id();
-  doors_.on_proven(now, entry.connection->path().remote, entry.tried);
-  std::vector<ConnectionId> old;
-  auto it = by_remote_.lower_bound({entry.connection->path().remote, ConnectionId{0}});
-  for (; it != by_remote_.end() && it->first == entry.connection->path().remote; ++it)
-    if (it->second != id && find(it->second)->connection->is_open()) old.push_back(it->second);
-  for (const ConnectionId each : old) {
-    Entry& other = *find(each);
-    other.connection->abandon();
-    settle(other);
+void Endpoint::on_opened(Instant now, Resident& resident) {
+  const Address remote = resident.connection->path().remote;
+  doors_.on_proven(now, remote, resident.tried);
+  std::vector<Resident*> old;
+  residents_->find_by_remote(remote, [&](Resident& other) {
+    if (&other != &resident && other.connection->is_open()) old.push_back(&other);
+    return false;
+  });
+  for (Resident* other : old) {
+    other->connection->abandon();
+    settle(*other);
   }
-}
-
-void Endpoint::remove(Entry& entry) {
-  const Connection& connection = *entry.connection;
-  const ConnectionId id = connection.id();
-  if (entry.deadline != never) deadlines_.erase({entry.deadline, id});
-  by_remote_.erase({entry.remote, id});
-  by_cid_.erase(connection.scid());
-  by_initiator_id_.erase(connection.initiator_id());
-  if (entry.ready) std::erase(ready_, id);
-  entries_.erase(id);
 }
 
 }  // namespace mrt

@@ -13,10 +13,8 @@
 #pragma once
 
 #include <deque>
-#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <vector>
 
@@ -30,7 +28,9 @@
 namespace mrt {
 
 class Connection;
+class Residents;
 struct Household;
+struct Resident;
 
 class Endpoint {
  public:
@@ -92,28 +92,23 @@ class Endpoint {
   std::optional<NetworkKey> key_shown(ConnectionId id) const;
   std::optional<ConnectionStats> stats(ConnectionId id) const;
   const EndpointStats& endpoint_stats() const;
+  /// How long a driver may let datagrams lie, so as to read several at once; nothing where one of
+  /// the connections that were heard since the last call would feel it.
+  Duration take_patience();
   /// Bytes that may be written now before write() is cut short; 0 for an unknown id.
   size_t send_room(ConnectionId id) const;
   std::vector<ConnectionId> connections() const;
   bool is_consistent() const;
 
  private:
-  struct Entry {
-    std::unique_ptr<Connection> connection;
-    Instant deadline = never;  // as it stands in deadlines_
-    Address remote;            // as it stands in by_remote_
-    bool ready = false;        // is in ready_
-    bool half_open = false;    // is counted in half_open_
-    Doors::Try tried = Doors::Try::nothing;
-  };
   struct Reply {
     Path path;
     Bytes packet;
   };
 
   // Datagrams by kind.
-  void on_short(Instant now, const Path& path, MutableBytes packet, Entry*& batch);
-  void end_batch(Instant now, Entry*& batch);
+  void on_short(Instant now, const Path& path, MutableBytes packet, Resident*& batch);
+  void end_batch(Instant now, Resident*& batch);
   void on_long(Instant now, const Path& path, ByteView packet);
   void on_rcon(Instant now, const Path& path, ByteView packet);
   void accept(Instant now, const Path& path, const Rcon& rcon);
@@ -132,21 +127,19 @@ class Endpoint {
   void reply(const Path& path, Bytes packet);
   void refuse(const Path& path, const Rcon& rcon, CloseCode code, std::string_view reason = "");
 
-  Entry* find(ConnectionId id);
-  const Entry* find(ConnectionId id) const;
-  Entry* find_by_cid(uint64_t cid);
   /// One that calls that address, or is called from it, or is open to it.
-  Entry* find_by_remote(const Address& remote);
-  Entry& add(std::unique_ptr<Connection> connection);
-  void reindex(Entry& entry, const HandshakeId& before);
+  Resident* find_by_remote(const Address& remote);
+  Resident& add(std::unique_ptr<Connection> connection);
   uint64_t new_cid();
-  /// After anything was done to a connection: events, deadline, indices, its turn to send.
-  void settle(Entry& entry, bool may_have_to_send = true);
-  void on_opened(Instant now, Entry& entry);
-  void remove(Entry& entry);
+  /// After anything was done to a connection: indices, deadline, its turn to send.
+  void settle(Resident& resident, bool may_have_to_send = true);
+  void on_opened(Instant now, Resident& resident);
   /// For commands: does `action` if the connection takes commands; else gives `otherwise`.
   template <class Result, class Action>
   Result command(ConnectionId id, Result otherwise, Action action);
+  /// The same for those that only add to what there is to send: no deadline moves.
+  template <class Result, class Action>
+  Result add_to_send(ConnectionId id, Result otherwise, Action action);
 
   EndpointConfig config_;
   Random random_;
@@ -156,17 +149,11 @@ class Endpoint {
   std::unique_ptr<Household> household_;  // what its connections share
   Doors doors_;
   EndpointStats stats_;
+  Duration patience_ = Duration::max();
 
-  std::map<ConnectionId, Entry> entries_;
-  std::map<uint64_t, ConnectionId> by_cid_;              // by our connection id
-  std::map<HandshakeId, ConnectionId> by_initiator_id_;  // by the RCON that it began with
-  std::set<std::pair<Address, ConnectionId>> by_remote_;
-  std::set<std::pair<Instant, ConnectionId>> deadlines_;
-  std::deque<ConnectionId> ready_;  // whose turn it is to send
-  std::deque<Event> events_;
+  std::unique_ptr<Residents> residents_;
   std::deque<Reply> replies_;  // that belong to no connection
   ConnectionId next_id_{1};
-  size_t half_open_ = 0;
   Instant resets_since_{};
   int resets_sent_ = 0;
 };

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // What a user asks of an endpoint: commands and getters, each handed to its connection.
+#include "mrt/base/check.h"
 #include "mrt/connection.h"
 #include "mrt/endpoint.h"
+#include "mrt/residents.h"
 
 namespace mrt {
 
@@ -13,18 +15,18 @@ std::optional<ConnectionId> Endpoint::connect(Instant now, const Path& path,
   if (!path.remote.is_unicast()) return std::nullopt;
   const bool as_guest = config_.network_key.access == Access::secret && path.is_on_one_host();
   const NetworkKey key = shown ? *shown : as_guest ? NetworkKey{} : config_.network_key;
-  if (Entry* known = find_by_remote(path.remote)) {
+  if (Resident* known = find_by_remote(path.remote)) {
     const ConnectionId id = known->connection->id();
     known->connection->call_too(now, key);
     settle(*known);
     return id;
   }
-  if (entries_.size() >= config_.connections_max) return std::nullopt;
+  if (residents_->size() >= config_.connections_max) return std::nullopt;
   const uint64_t cid = new_cid();
   const Connection::Names names{next_id_, cid, random_.array<16>(), secrets_.reset_token(cid)};
-  Entry& entry =
+  Resident& resident =
       add(std::make_unique<Connection>(now, *household_, names, path, random_.fork(), key));
-  settle(entry);
+  settle(resident);
   return names.id;
 }
 
@@ -32,10 +34,20 @@ void Endpoint::set_network_key(const NetworkKey& key) { config_.network_key = ke
 
 template <class Result, class Action>
 Result Endpoint::command(ConnectionId id, Result otherwise, Action action) {
-  Entry* entry = find(id);
-  if (!entry || entry->connection->is_over()) return otherwise;
-  Result result = action(*entry->connection);
-  settle(*entry);
+  Resident* resident = residents_->find(id);
+  if (!resident || resident->connection->is_over()) return otherwise;
+  Result result = action(*resident->connection);
+  settle(*resident);
+  return result;
+}
+
+template <class Result, class Action>
+Result Endpoint::add_to_send(ConnectionId id, Result otherwise, Action action) {
+  Resident* resident = residents_->find(id);
+  if (!resident || resident->connection->is_over()) return otherwise;
+  Result result = action(*resident->connection);
+  DCHECK(resident->connection->is_consistent());
+  residents_->queue_turn(*resident);
   return result;
 }
 
@@ -71,8 +83,8 @@ void Endpoint::set_priority(ConnectionId id, StreamId stream, Priority priority)
 }
 
 size_t Endpoint::write(Instant, ConnectionId id, StreamId stream, ByteView bytes) {
-  return command(id, size_t{0},
-                 [&](Connection& connection) { return connection.write(stream, bytes); });
+  return add_to_send(id, size_t{0},
+                     [&](Connection& connection) { return connection.write(stream, bytes); });
 }
 
 void Endpoint::finish(Instant, ConnectionId id, StreamId stream) {
@@ -95,14 +107,14 @@ size_t Endpoint::read(Instant, ConnectionId id, StreamId stream, MutableBytes ou
 }
 
 bool Endpoint::send_message(Instant, ConnectionId id, Priority priority, SharedBytes bytes) {
-  return command(id, false, [&](Connection& connection) {
+  return add_to_send(id, false, [&](Connection& connection) {
     return connection.send_message(priority, std::move(bytes));
   });
 }
 
 bool Endpoint::send_datagram(Instant, ConnectionId id, ByteView bytes) {
-  return command(id, false,
-                 [&](Connection& connection) { return connection.send_datagram(bytes); });
+  return add_to_send(id, false,
+                     [&](Connection& connection) { return connection.send_datagram(bytes); });
 }
 
 // -- Getters --
@@ -110,54 +122,35 @@ bool Endpoint::send_datagram(Instant, ConnectionId id, ByteView bytes) {
 const PublicKey& Endpoint::public_key() const { return identity_.public_key(); }
 
 std::optional<PublicKey> Endpoint::peer_key(ConnectionId id) const {
-  const Entry* entry = find(id);
-  return entry ? entry->connection->peer_key() : std::nullopt;
+  const Resident* resident = residents_->find(id);
+  return resident ? resident->connection->peer_key() : std::nullopt;
 }
 
 std::optional<NetworkKey> Endpoint::key_shown(ConnectionId id) const {
-  const Entry* entry = find(id);
-  return entry ? std::optional(entry->connection->key_shown()) : std::nullopt;
+  const Resident* resident = residents_->find(id);
+  return resident ? std::optional(resident->connection->key_shown()) : std::nullopt;
 }
 
 std::optional<ConnectionStats> Endpoint::stats(ConnectionId id) const {
-  const Entry* entry = find(id);
-  if (!entry || entry->connection->is_over()) return std::nullopt;
-  return entry->connection->stats();
+  const Resident* resident = residents_->find(id);
+  if (!resident || resident->connection->is_over()) return std::nullopt;
+  return resident->connection->stats();
 }
 
 const EndpointStats& Endpoint::endpoint_stats() const { return stats_; }
 
 size_t Endpoint::send_room(ConnectionId id) const {
-  const Entry* entry = find(id);
-  return entry ? entry->connection->send_room() : 0;
+  const Resident* resident = residents_->find(id);
+  return resident ? resident->connection->send_room() : 0;
 }
 
 std::vector<ConnectionId> Endpoint::connections() const {
   std::vector<ConnectionId> out;
-  for (const auto& [id, entry] : entries_)
-    if (entry.connection->is_open()) out.push_back(id);
+  for (const auto& resident : residents_->all())
+    if (resident->connection->is_open()) out.push_back(resident->connection->id());
   return out;
 }
 
-bool Endpoint::is_consistent() const {
-  size_t half_open = 0;
-  size_t ready = 0;
-  size_t armed = 0;
-  for (const auto& [id, entry] : entries_) {
-    const Connection& connection = *entry.connection;
-    if (!connection.is_consistent() || connection.is_dead() || !connection.events().empty())
-      return false;
-    half_open += entry.half_open ? 1 : 0;
-    ready += entry.ready ? 1 : 0;
-    armed += entry.deadline != never ? 1 : 0;
-    if (entry.deadline != connection.next_timeout()) return false;
-    if (entry.deadline != never && !deadlines_.contains({entry.deadline, id})) return false;
-    if (!by_remote_.contains({entry.remote, id}) || !by_cid_.contains(connection.scid()))
-      return false;
-  }
-  return half_open == half_open_ && ready == ready_.size() && armed == deadlines_.size() &&
-         by_remote_.size() == entries_.size() && by_cid_.size() == entries_.size() &&
-         by_initiator_id_.size() == entries_.size();
-}
+bool Endpoint::is_consistent() const { return residents_->is_consistent(); }
 
 }  // namespace mrt

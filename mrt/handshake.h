@@ -115,9 +115,11 @@ Bytes write_packet(const Reset& reset);
 Bytes write_packet(const VersionList& list);
 Bytes opening_packet();
 
-// WIRE.md 3.1. A tenth of a second is beyond most round trips; a packet of 1200 bytes each
-// second is little, and at 30 % loss both ways one of twelve gets through.
+// WIRE.md 3.1. A tenth of a second is beyond most round trips; where one packet in five is lost
+// each way, one call of sixty is not answered after four. A packet of 1200 bytes each second is
+// little, and at 30 % loss both ways one of twelve gets through.
 inline constexpr Duration rcon_interval_first = std::chrono::milliseconds(100);
+inline constexpr int rcons_at_first_interval = 3;
 inline constexpr Duration rcon_interval_max = std::chrono::seconds(1);
 
 inline constexpr size_t reset_packet_bytes = long_header_bytes + sizeof(ResetToken);

@@ -7,10 +7,12 @@
 
 namespace mrt {
 
+static constexpr uint64_t window_step = 8;
+
 void Inbound::open(StreamId id) { streams_[id].max = limits_.stream_window; }
 
 CloseCode Inbound::on_data(ConnectionId connection, const DataFrame& frame,
-                           std::deque<Event>& events) {
+                           EventQueue& events) {
   return is_message(frame.stream) ? on_message_data(connection, frame, events)
                                   : on_stream_data(connection, frame, events);
 }
@@ -32,24 +34,33 @@ CloseCode Inbound::count_message(uint64_t index) {
 }
 
 CloseCode Inbound::on_message_data(ConnectionId connection, const DataFrame& frame,
-                                   std::deque<Event>& events) {
+                                   EventQueue& events) {
   const uint64_t index = stream_index(frame.stream);
   if (finished_.contains(index)) return CloseCode::none;
   if (const CloseCode code = count_message(index); code != CloseCode::none) return code;
   const uint64_t end = frame.offset + frame.bytes.size();
+  // Nearly all come whole in one frame, and are not reassembled.
+  if (frame.offset == 0 && frame.fin && !messages_.contains(index)) {
+    FinalSize whole;
+    const CloseCode code = extend(whole, end, true, limits_.message_bytes_max);
+    if (code != CloseCode::none) return code;
+    events.push(MessageReceived{connection, Bytes(frame.bytes.begin(), frame.bytes.end())});
+    finished_.add(index, index + 1);
+    return CloseCode::none;
+  }
   RecvMessage& message = messages_[index];
   const CloseCode code = extend(message.final_size(), end, frame.fin, limits_.message_bytes_max);
   if (code != CloseCode::none) return code;
   message.insert(frame.offset, frame.bytes);
   if (!message.whole()) return CloseCode::none;
-  events.push_back(MessageReceived{connection, message.take()});
+  events.push(MessageReceived{connection, message.take()});
   messages_.erase(index);
   finished_.add(index, index + 1);
   return CloseCode::none;
 }
 
 CloseCode Inbound::on_stream_data(ConnectionId connection, const DataFrame& frame,
-                                  std::deque<Event>& events) {
+                                  EventQueue& events) {
   const auto it = streams_.find(frame.stream);
   if (it == streams_.end()) return CloseCode::none;  // done long ago
   Stream& stream = it->second;
@@ -61,13 +72,13 @@ CloseCode Inbound::on_stream_data(ConnectionId connection, const DataFrame& fram
     end_stream(connection, frame.stream, stream, std::nullopt, events);
   } else if (stream.readable_bytes() > 0 && !stream.announced) {
     stream.announced = true;
-    events.push_back(Readable{connection, frame.stream});
+    events.push(Readable{connection, frame.stream});
   }
   return CloseCode::none;
 }
 
 CloseCode Inbound::on_reset(ConnectionId connection, const ResetStreamFrame& frame,
-                            std::deque<Event>& events) {
+                            EventQueue& events) {
   if (is_message(frame.stream)) {
     const uint64_t index = stream_index(frame.stream);
     if (finished_.contains(index)) return CloseCode::none;
@@ -92,16 +103,16 @@ CloseCode Inbound::on_reset(ConnectionId connection, const ResetStreamFrame& fra
 }
 
 void Inbound::end_stream(ConnectionId connection, StreamId id, Stream& stream,
-                         std::optional<uint64_t> reset_code, std::deque<Event>& events) {
+                         std::optional<uint64_t> reset_code, EventQueue& events) {
   stream.ended = true;
-  events.push_back(StreamEnded{connection, id, reset_code});
+  events.push(StreamEnded{connection, id, reset_code});
   announce_streams_.erase(id);
   done_.push_back(id);
   streams_.erase(id);
 }
 
 size_t Inbound::read(ConnectionId connection, StreamId id, MutableBytes out,
-                     std::deque<Event>& events) {
+                     EventQueue& events) {
   const auto it = streams_.find(id);
   if (it == streams_.end()) return 0;
   Stream& stream = it->second;
@@ -110,18 +121,20 @@ size_t Inbound::read(ConnectionId connection, StreamId id, MutableBytes out,
   consume(size);
   if (stream.all_consumed()) {
     end_stream(connection, id, stream, std::nullopt, events);
-  } else if (stream.consumed() + limits_.stream_window - stream.max >= limits_.stream_window / 2 &&
+  } else if (stream.consumed() + limits_.stream_window - stream.max >=
+                 limits_.stream_window / window_step &&
              !stream.final_size().size() && size > 0) {
     announce_streams_.insert(id);
   }
   return size;
 }
 
-// The window is opened again when half of it is consumed: neither a frame for each read
-// nor a peer that waits.
+// The window is opened again when an eighth of it is consumed: neither a frame for each read nor
+// a peer that waits; a hole that is repaired late needs nearly all of it.
 void Inbound::consume(uint64_t bytes) {
   consumed_ += bytes;
-  if (consumed_ + limits_.connection_window - max_data_ >= limits_.connection_window / 2 &&
+  if (consumed_ + limits_.connection_window - max_data_ >=
+          limits_.connection_window / window_step &&
       bytes > 0)
     announce_ = true;
 }
@@ -142,8 +155,7 @@ void Inbound::write_control(Writer& out, std::vector<SentFrame>& records) {
     announce_ = false;
   }
   while (!announce_streams_.empty() && out.remaining() >= control_bytes_max) {
-    const StreamId id = *announce_streams_.begin();
-    announce_streams_.erase(announce_streams_.begin());
+    const StreamId id = announce_streams_.take();
     Stream& stream = streams_.at(id);
     stream.max = stream.consumed() + limits_.stream_window;
     write_frame(out, MaxStreamDataFrame{id, stream.max});

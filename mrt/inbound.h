@@ -9,19 +9,22 @@
 // 3. Unfinished messages up to the largest seen are at most messages_open_max (WIRE.md 5.1).
 #pragma once
 
-#include <deque>
 #include <map>
-#include <set>
 #include <utility>
 #include <vector>
 
 #include "mrt/base/interval_set.h"
 #include "mrt/recv_stream.h"
+#include "mrt/ring.h"
 #include "mrt/sender.h"
+#include "mrt/stream_table.h"
 #include "mrt/types.h"
 #include "mrt/wire.h"
 
 namespace mrt {
+
+/// What an endpoint has to tell its user: all connections write into one.
+using EventQueue = Ring<Event>;
 
 struct InboundLimits {
   uint64_t connection_window = 0;
@@ -39,10 +42,9 @@ class Inbound {
   void open(StreamId id);
   /// What came for a stream that is open, or for a message of the peer. An error closes the
   /// connection. Events are added at the end.
-  CloseCode on_data(ConnectionId connection, const DataFrame& frame, std::deque<Event>& events);
-  CloseCode on_reset(ConnectionId connection, const ResetStreamFrame& frame,
-                     std::deque<Event>& events);
-  size_t read(ConnectionId connection, StreamId id, MutableBytes out, std::deque<Event>& events);
+  CloseCode on_data(ConnectionId connection, const DataFrame& frame, EventQueue& events);
+  CloseCode on_reset(ConnectionId connection, const ResetStreamFrame& frame, EventQueue& events);
+  size_t read(ConnectionId connection, StreamId id, MutableBytes out, EventQueue& events);
   /// The user took a message: its bytes are credit again.
   void on_message_taken(size_t bytes) { consume(bytes); }
 
@@ -68,16 +70,14 @@ class Inbound {
     bool ended = false;
   };
 
-  CloseCode on_message_data(ConnectionId connection, const DataFrame& frame,
-                            std::deque<Event>& events);
-  CloseCode on_stream_data(ConnectionId connection, const DataFrame& frame,
-                           std::deque<Event>& events);
+  CloseCode on_message_data(ConnectionId connection, const DataFrame& frame, EventQueue& events);
+  CloseCode on_stream_data(ConnectionId connection, const DataFrame& frame, EventQueue& events);
   CloseCode count_message(uint64_t index);
   /// The stream's highest offset rises to `end`: within both windows?
   CloseCode extend(FinalSize& final_size, uint64_t end, bool fin, uint64_t stream_max);
   void consume(uint64_t bytes);
   void end_stream(ConnectionId connection, StreamId id, Stream& stream,
-                  std::optional<uint64_t> reset_code, std::deque<Event>& events);
+                  std::optional<uint64_t> reset_code, EventQueue& events);
 
   InboundLimits limits_;
   std::map<StreamId, Stream> streams_;
@@ -87,8 +87,8 @@ class Inbound {
   uint64_t max_data_;
   uint64_t received_ = 0;  // sum of the highest offsets
   uint64_t consumed_ = 0;
-  bool announce_ = false;                // MAX_DATA to send
-  std::set<StreamId> announce_streams_;  // MAX_STREAM_DATA to send
+  bool announce_ = false;       // MAX_DATA to send
+  StreamIds announce_streams_;  // MAX_STREAM_DATA to send
   std::vector<StreamId> done_;
 };
 

@@ -7,17 +7,19 @@
 //    ordered streams in turn and messages one after the other.
 // 2. The sum over streams of what is sent never exceeds the peer's MAX_DATA. A message
 //    takes its whole size at its first byte, so a message begun can be finished.
-// 3. queued_bytes() is what is written and not acknowledged, at most the send buffer.
+// 3. queued_bytes() is what is written and not acknowledged, at most the send buffer and, where
+//    it is interactive, urgent_bytes_kept more.
+// 4. The last urgent_bytes_kept of the peer's MAX_DATA are for interactive ones only.
 #pragma once
 
 #include <array>
-#include <map>
-#include <set>
 #include <vector>
 
+#include "mrt/repetition.h"
 #include "mrt/ring.h"
 #include "mrt/send_stream.h"
 #include "mrt/sender.h"
+#include "mrt/stream_table.h"
 #include "mrt/types.h"
 #include "mrt/wire.h"
 
@@ -28,6 +30,15 @@ struct OutboundLimits {
   uint64_t messages_open_max = 0;  // the lesser of both sides'
   uint64_t message_bytes_max = 0;
   uint64_t send_buffer_bytes = 0;  // ours
+};
+
+/// What may go into a packet.
+struct PacketTurn {
+  Instant now{};
+  bool urgent_only = false;   // less than interactive waits: for the window, or the pacer
+  bool remembers = false;     // small interactive pieces may have to be repeated
+  size_t copy_bytes_max = 0;  // of pieces repeated, no more
+  Duration copy_gap{};
 };
 
 class Outbound {
@@ -53,16 +64,21 @@ class Outbound {
 
   /// Control and DATA frames into the rest of a packet; records of them.
   void write_control(Writer& out, std::vector<SentFrame>& records);
-  void write_data(Writer& out, std::vector<SentFrame>& records);
+  /// How many bytes of it are copies of what was sent before.
+  size_t write_data(const PacketTurn& turn, Writer& out, std::vector<SentFrame>& records);
   bool anything_to_send() const;
+  /// The same of interactive streams and messages alone.
+  bool anything_urgent() const;
+  const Repetition& repetition() const { return repetition_; }
+  void give_memory_back();
   /// Nothing written waits for an acknowledgement, no FIN either.
   bool all_acked() const;
 
   bool contains(StreamId id) const { return streams_.contains(id); }
-  bool has_opened_message(StreamId id) const { return stream_index(id) < next_message_; }
+  bool has_opened_message(StreamId id) const { return stream_index(id) < streams_.next_message(); }
   uint64_t queued_bytes() const { return queued_; }
   uint64_t retransmitted_bytes() const { return retransmitted_; }
-  size_t room() const;
+  size_t room() const { return room(Priority::normal); }
   /// True once when a write or message that was refused may be tried again.
   bool take_writable();
   /// Ordered streams whose sending side is done since the last call.
@@ -72,6 +88,7 @@ class Outbound {
  private:
   struct Stream : SendStream {
     using SendStream::SendStream;
+    Stream() : SendStream(Priority::normal, 0) {}
     bool queued_lost = false;
     bool queued_fresh = false;
     bool counted = false;  // a message whose size is in data_sent_
@@ -82,29 +99,37 @@ class Outbound {
   Stream* find(StreamId id);
   void enqueue(StreamId id, Stream& stream);
   void settle(StreamId id, Stream& stream);
-  bool write_piece(Writer& out, StreamId id, Stream& stream, bool lost,
+  void forget_copies(StreamId id);
+  size_t room(Priority priority) const;
+  bool level_has_fresh(size_t level) const;
+  bool write_piece(const PacketTurn& turn, Writer& out, StreamId id, Stream& stream, bool lost,
                    std::vector<SentFrame>& records);
-  void write_lost(Writer& out, Queue& queue, size_t level, std::vector<SentFrame>& records);
-  bool write_fresh(Writer& out, Queue& queue, size_t level, std::vector<SentFrame>& records);
+  void write_lost(const PacketTurn& turn, Writer& out, size_t level,
+                  std::vector<SentFrame>& records);
+  bool write_fresh(const PacketTurn& turn, Writer& out, size_t level,
+                   std::vector<SentFrame>& records);
+  size_t write_copies(const PacketTurn& turn, Writer& out, std::vector<SentFrame>& records);
   /// How many fresh bytes the connection's window allows for this stream now.
   uint64_t allowance(StreamId id, const Stream& stream) const;
+  /// The limit that stops us has not been told, nor one that is hardly less.
+  bool blocked_is_news() const;
 
   bool initiator_;
   OutboundLimits limits_;
-  std::map<StreamId, Stream> streams_;
+  StreamTable<Stream> streams_;
   std::array<Queue, priority_count> lost_;
   std::array<Queue, priority_count> fresh_;
-  std::set<StreamId> resets_;           // RESET_STREAM to send
-  std::set<StreamId> blocked_streams_;  // STREAM_DATA_BLOCKED to send
+  StreamIds resets_;                    // RESET_STREAM to send
+  StreamIds blocked_streams_;           // STREAM_DATA_BLOCKED to send
   bool blocked_ = false;                // DATA_BLOCKED to send
   uint64_t blocked_said_ = UINT64_MAX;  // the limit it was sent for
   std::vector<StreamId> done_;
-  uint64_t next_message_ = 0;
   uint64_t messages_open_ = 0;
   uint64_t max_data_;
   uint64_t data_sent_ = 0;
   uint64_t queued_ = 0;
   uint64_t retransmitted_ = 0;
+  Repetition repetition_;
   bool refused_ = false;
 };
 

@@ -7,6 +7,7 @@
 // 2. A packet size is used only after a probe of that size was acknowledged.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "mrt/base/address.h"
@@ -47,7 +48,7 @@ class PathValidator {
   bool proven_;
   uint64_t received_ = 0;  // while it is not proven
   uint64_t sent_ = 0;
-  std::optional<Path> last_proven_;
+  std::unique_ptr<Path> last_proven_;  // while the current one is not
   uint64_t challenge_ = 0;
   bool challenge_due_ = false;
   int attempts_ = 0;
@@ -55,35 +56,42 @@ class PathValidator {
   Instant deadline_ = never;
 };
 
-/// Packet sizes after RFC 8899, from a table of what links are known to carry.
+/// Packet sizes after RFC 8899: the sizes that links are known to carry, one after the other;
+/// then, between the last that passed and the first that did not, by halves.
 class MtuProber {
  public:
   explicit MtuProber(size_t bytes_max) : bytes_max_(bytes_max) {}
 
   size_t packet_bytes() const { return packet_bytes_; }
   /// The size of a probe to send now; probes cost at most a small part of what is sent.
-  std::optional<size_t> probe_due(Instant now, uint64_t bytes_sent) const;
+  std::optional<size_t> probe_due(Instant now, uint64_t bytes_sent);
   void on_probe_sent(Instant now, size_t bytes, Duration timeout);
   /// True where packets may now be larger.
   bool on_probe_acked(size_t bytes);
-  void on_timeout(Instant now);
+  /// The probe is lost. `loss` is the share of packets of proven sizes that are lost on this path.
+  void on_timeout(Instant now, double loss);
   Instant deadline() const { return deadline_; }
 
-  /// Packets above the first size arrived; or, all of a round of losses were above it.
-  void on_large_acked() { large_losses_ = 0; }
+  /// A packet above the first size has arrived.
+  void on_large_acked() { rounds_lost_ = packets_lost_ = 0; }
+  /// One ACK told that so many were lost, all of them above the first size, and that others have
+  /// arrived, none of them above it.
   /// True where the path has become a black hole: packets are small again.
-  bool on_large_lost(Instant now);
+  bool on_large_lost(size_t packets, double loss);
 
  private:
   std::optional<size_t> next_size() const;
 
   size_t bytes_max_;
   size_t packet_bytes_ = packet_bytes_initial;
+  size_t failed_ = SIZE_MAX;  // the smallest size that did not pass
+  size_t probe_bytes_ = 0;    // of the probe that is out
   uint64_t probe_bytes_sent_ = 0;
-  int failures_ = 0;
-  int large_losses_ = 0;
+  int failures_ = 0;  // of that size, one after the other
+  int rounds_lost_ = 0;
+  int packets_lost_ = 0;
   Instant deadline_ = never;  // of the probe that is out
-  Instant raise_at_{};        // not before, after a search has ended
+  Instant raise_at_ = never;  // a search has ended below what may be: the next one
 };
 
 }  // namespace mrt

@@ -4,7 +4,7 @@
 // 9000 section 13.2). Knows numbers and instants, no frames.
 //
 // 1. A packet number is new at most once: replays and duplicates are told by is_new().
-// 2. At most ack_ranges_max ranges are kept. What lies below the oldest counts as
+// 2. At most ranges_kept_max ranges are kept. What lies below the oldest counts as
 //    received: such a packet is dropped, and its sender sends its frames anew.
 // 3. A batch of packets asks for at most one ACK.
 #pragma once
@@ -22,7 +22,7 @@ class Receiver {
  public:
   bool is_new(PacketNumber number) const;
   /// REQUIRES: is_new(number).
-  void on_packet(Instant now, PacketNumber number, bool ack_eliciting);
+  void on_packet(Instant now, PacketNumber number, bool ack_eliciting, size_t bytes = 0);
   /// All packets of one input have been given.
   void on_batch_end(Instant now);
 
@@ -42,6 +42,9 @@ class Receiver {
 
   /// RFC 9000 section 18.2: max_ack_delay's default.
   static constexpr Duration ack_delay_max = std::chrono::milliseconds(25);
+  /// An ACK tells the newest 64 (wire.h), the ones before have told the others. 100 Mb/s at 100 ms
+  /// with one packet in three lost make 200 gaps; 4 KB for who makes them on purpose.
+  static constexpr size_t ranges_kept_max = 256;
 
  private:
   IntervalSet received_;
@@ -49,6 +52,7 @@ class Receiver {
   uint64_t end_ = 0;
   Instant largest_at_{};
   size_t unacknowledged_ = 0;  // ack-eliciting packets since the last ACK
+  size_t unacknowledged_bytes_ = 0;
   bool out_of_order_ = false;
   Instant ack_at_ = never;
 };

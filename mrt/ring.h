@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
 // A queue indexed by a number that only rises: push at the end, pop at the front, reach
-// any in between. One block of memory that grows by doubling; no allocation otherwise.
-// The owner bounds size().
+// any in between. One block of memory that grows by doubling; no allocation otherwise, until
+// the owner, in a quiet time, asks for it back. The owner bounds size().
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "mrt/base/check.h"
 
@@ -19,41 +21,56 @@ class Ring {
  public:
   /// Number of the first element still held, and one past the last.
   uint64_t begin_number() const { return begin_; }
-  uint64_t end_number() const { return end_; }
-  size_t size() const { return static_cast<size_t>(end_ - begin_); }
-  bool empty() const { return begin_ == end_; }
-  bool holds(uint64_t number) const { return number >= begin_ && number < end_; }
+  uint64_t end_number() const { return begin_ + size_; }
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  bool holds(uint64_t number) const { return number >= begin_ && number < end_number(); }
 
-  T& operator[](uint64_t number) { return slots_[number & (slots_.size() - 1)]; }
-  const T& operator[](uint64_t number) const { return slots_[number & (slots_.size() - 1)]; }
+  T& operator[](uint64_t number) { return slots_[number & (capacity_ - 1)]; }
+  const T& operator[](uint64_t number) const { return slots_[number & (capacity_ - 1)]; }
   T& front() { return (*this)[begin_]; }
   const T& front() const { return (*this)[begin_]; }
 
   void push(T value) {
-    if (size() == slots_.size()) grow();
-    slots_[end_ & (slots_.size() - 1)] = std::move(value);
-    ++end_;
+    if (size_ == capacity_) resize(capacity_ == 0 ? 2 : capacity_ * 2);
+    slots_[end_number() & (capacity_ - 1)] = std::move(value);
+    ++size_;
   }
   void pop() {
     CHECK(!empty());
+    // What an element owns goes with it.
+    if constexpr (!std::is_trivially_destructible_v<T>) front() = T{};
     ++begin_;
-    if (empty() && slots_.size() > slots_kept_max) slots_ = std::vector<T>();
+    --size_;
+  }
+  T take() {
+    CHECK(!empty());
+    T out = std::move(front());
+    pop();
+    return out;
+  }
+  /// Drops all that is held. Numbers go on rising.
+  void clear() {
+    while (!empty()) pop();
+  }
+  void give_memory_back() {
+    const uint32_t wanted = empty() ? 0 : std::bit_ceil(size_);
+    if (wanted < capacity_) resize(wanted);
   }
 
  private:
-  void grow() {
-    std::vector<T> larger(slots_.empty() ? 16 : slots_.size() * 2);
-    for (uint64_t n = begin_; n < end_; ++n)
-      larger[n & (larger.size() - 1)] = std::move((*this)[n]);
-    slots_ = std::move(larger);
+  void resize(uint32_t capacity) {
+    auto slots = capacity > 0 ? std::make_unique<T[]>(capacity) : nullptr;
+    for (uint64_t n = begin_; n < end_number(); ++n)
+      slots[n & (capacity - 1)] = std::move((*this)[n]);
+    slots_ = std::move(slots);
+    capacity_ = capacity;
   }
 
-  // What an idle connection may keep: some KB.
-  static constexpr size_t slots_kept_max = 64;
-
-  std::vector<T> slots_;
+  std::unique_ptr<T[]> slots_;
   uint64_t begin_ = 0;
-  uint64_t end_ = 0;
+  uint32_t size_ = 0;
+  uint32_t capacity_ = 0;  // a power of two
 };
 
 }  // namespace mrt

@@ -29,11 +29,14 @@ class Rtt {
     smoothed_ = (7 * smoothed_ + adjusted) / 8;
   }
 
+  /// Without a sample: at most this long, where that is less than is assumed else.
+  void on_guess(Duration longest) { guess_ = std::min(longest, initial); }
+
   bool has_sample() const { return has_sample_; }
   Duration latest() const { return latest_; }
   Duration least() const { return least_; }
-  Duration smoothed() const { return has_sample_ ? smoothed_ : initial; }
-  Duration variance() const { return has_sample_ ? variance_ : initial / 2; }
+  Duration smoothed() const { return has_sample_ ? smoothed_ : guess_; }
+  Duration variance() const { return has_sample_ ? variance_ : guess_ / 2; }
 
   /// RFC 9002 section 6.2.1: PTO = smoothed_rtt + max(4 * rttvar, kGranularity) + max_ack_delay.
   Duration probe_timeout(Duration ack_delay_max) const {
@@ -52,6 +55,7 @@ class Rtt {
 
  private:
   bool has_sample_ = false;
+  Duration guess_ = initial;
   Duration latest_{};
   Duration least_{};
   Duration smoothed_{};

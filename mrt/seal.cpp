@@ -80,7 +80,7 @@ void Seal::Keys::prepare_next_receiving() {
 
 void Seal::Keys::take_next_receiving(PacketNumber number) {
   if (old_receiving) pool->forget(*old_receiving);
-  old_receiving = receiving;
+  old_receiving = std::make_unique<AeadKey>(receiving);
   receiving = next_receiving;
   receiving_phase = !receiving_phase;
   first_opened = number;

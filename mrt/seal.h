@@ -58,7 +58,7 @@ class Seal {
   /// The peer has acknowledged a packet of ours.
   void on_acked(PacketNumber number);
   /// The receiving key before the last renewal; packets on the way still need it.
-  bool has_old_key() const { return keys_ && keys_->old_receiving.has_value(); }
+  bool has_old_key() const { return keys_ && keys_->old_receiving; }
   void forget_old_key();
 
   uint64_t key_updates() const { return keys_ ? keys_->updates : 0; }
@@ -82,7 +82,7 @@ class Seal {
     Secret receiving_secret;  // of `next_receiving`
     AeadKey receiving;
     AeadKey next_receiving;  // made beforehand: a forged key phase costs no more than another
-    std::optional<AeadKey> old_receiving;
+    std::unique_ptr<AeadKey> old_receiving;  // for some probe time-outs after a renewal
     bool receiving_phase = false;
     PacketNumber first_opened;  // the packet that began this phase here
 

@@ -7,8 +7,10 @@
 // 2. next_lost() gives only what was sent before; next_fresh() only what was not, and none
 //    at or above limit().
 // 3. The final size never changes once fin() is set (RFC 9000 section 4.5).
+// 4. It costs no memory of its own while it is one shared message, sent and acknowledged in order.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -20,17 +22,21 @@ namespace mrt {
 
 class SendStream {
  public:
+  /// RFC 813's silly window: while something is out, what a window lets go is not worth a packet
+  /// below that size, for the next ack or more of the window will come.
+  static constexpr uint64_t window_piece_min = 512;
+
   struct Piece {
     uint64_t offset = 0;
     size_t size = 0;
     bool fin = false;
   };
 
-  SendStream(Priority priority, uint64_t limit) : priority_(priority), limit_(limit) {}
+  SendStream(Priority priority, uint64_t limit) : limit_(limit), priority_(priority) {}
 
   /// Copies. REQUIRES: neither finished nor reset.
   void append(ByteView bytes);
-  /// Keeps a reference.
+  /// Keeps a reference. REQUIRES: nothing was appended.
   void append(SharedBytes bytes);
   void finish();
   /// Everything unacknowledged is dropped; gives how many bytes that were.
@@ -51,44 +57,54 @@ class SendStream {
   void on_lost(const Piece& piece);
   void on_reset_acked() { reset_acked_ = true; }
 
-  bool has_lost() const { return !reset_code_ && (!lost_.empty() || fin_lost_); }
+  bool has_lost() const { return !reset_ && (fin_lost_ || (ragged_ && !ragged_->lost.empty())); }
   bool has_fresh() const;
   /// Bytes wait that only a greater limit() lets go.
-  bool blocked() const { return !reset_code_ && next_ >= limit_ && next_ < end_; }
+  bool blocked() const { return !reset_ && next_ >= limit_ && next_ < end_; }
+  /// This piece was sent, and nothing of it is acknowledged or given up.
+  bool awaits(const Piece& piece) const;
   /// All that was written, and FIN or RESET_STREAM, is acknowledged.
-  bool done() const { return reset_code_ ? reset_acked_ : fin_acked_ && released_ == end_; }
-  bool writable() const { return !fin_ && !reset_code_; }
+  bool done() const { return reset_ ? reset_acked_ : fin_acked_ && released_ == end_; }
+  bool writable() const { return !fin_ && !reset_; }
   bool fin() const { return fin_; }
-  std::optional<uint64_t> reset_code() const { return reset_code_; }
+  std::optional<uint64_t> reset_code() const {
+    return reset_ ? std::optional(reset_code_) : std::nullopt;
+  }
   Priority priority() const { return priority_; }
   uint64_t limit() const { return limit_; }
   uint64_t size() const { return end_; }
   /// One past the highest byte ever sent.
   uint64_t sent() const { return next_; }
   uint64_t unreleased_bytes() const { return end_ - released_; }
+  bool anything_out() const { return released_ < next_; }
   bool is_consistent() const;
 
  private:
   struct Chunk {
     uint64_t begin = 0;
-    Bytes own;  // one of the two
-    SharedBytes shared;
-    ByteView view() const { return shared ? ByteView(*shared) : ByteView(own); }
+    Bytes bytes;
   };
+  /// What few streams ever have.
+  struct Ragged {
+    IntervalSet acked;  // above released_
+    IntervalSet lost;
+  };
+  Ragged& ragged();
 
-  Priority priority_;
   uint64_t limit_;
-  std::vector<Chunk> chunks_;
+  SharedBytes whole_;          // one of
+  std::vector<Chunk> chunks_;  // the two
   uint64_t released_ = 0;
   uint64_t next_ = 0;
   uint64_t end_ = 0;
-  IntervalSet acked_;
-  IntervalSet lost_;
+  std::unique_ptr<Ragged> ragged_;  // made when first needed
+  uint64_t reset_code_ = 0;
+  Priority priority_;
   bool fin_ = false;
   bool fin_sent_ = false;
   bool fin_lost_ = false;
   bool fin_acked_ = false;
-  std::optional<uint64_t> reset_code_;
+  bool reset_ = false;
   bool reset_acked_ = false;
 };
 

@@ -25,6 +25,12 @@ constexpr int backoff_max = 6;
 constexpr Duration probe_interval_max = std::chrono::seconds(2);
 // RFC 9002 section 6.2.4: "An endpoint MAY send up to two full-sized datagrams".
 constexpr int probes_per_timeout = 2;
+// See loss_at().
+constexpr size_t lone_packets = 3;
+// A peer's process that is not scheduled for some milliseconds has lost nothing.
+constexpr Duration timeout_min = std::chrono::milliseconds(10);
+// What 1 Gb/s carries in it is half of the usual socket buffer.
+constexpr Duration network_rtt_min = std::chrono::milliseconds(1);
 // RFC 9002 section 7.6.1: kPersistentCongestionThreshold.
 constexpr int persistent_threshold = 3;
 // RFC 9000 section 18.2: max_ack_delay's default, where the peer's own is of no weight.
@@ -37,9 +43,10 @@ constexpr uint64_t ack_only_memory = 256;
 
 }  // namespace
 
-Sender::Sender(const Random::Seed& seed, size_t packet_bytes)
+Sender::Sender(const Random::Seed& seed, CongestionControl control, size_t packet_bytes)
     : random_(seed),
-      congestion_(make_cubic(packet_bytes)),
+      control_(control),
+      congestion_(make_congestion(control, packet_bytes)),
       packet_bytes_(packet_bytes),
       skip_at_(random_.below(skip_interval_max)),
       reorder_threshold_(packet_threshold) {
@@ -67,9 +74,9 @@ void Sender::on_sent(Instant now, const PacketSent& sent, const std::vector<Sent
   packet.ack_eliciting = sent.ack_eliciting;
   packet.mtu_probe = sent.mtu_probe;
   packet.application_limited = sent.application_limited;
-  packet.delivered = delivered_;
-  if (in_flight_ == 0) delivered_at_ = now;  // the rate is not measured over idle time
-  packet.delivered_at = delivered_at_;
+  packet.served = served_;
+  if (in_flight_ == 0) served_at_ = now;  // the rate is not measured over idle time
+  packet.served_at = served_at_;
   packet.frames_begin = frames_.end_number();
   packet.frame_count = static_cast<uint32_t>(frames.size());
   for (const SentFrame& frame : frames) frames_.push(frame);
@@ -82,7 +89,6 @@ void Sender::on_sent(Instant now, const PacketSent& sent, const std::vector<Sent
       in_flight_ += sent.bytes;
       ++eliciting_outstanding_;
       last_eliciting_at_ = now;
-      congestion_->on_sent(now, sent.bytes, in_flight_);
       pacer_.on_sent(sent.bytes);
       if (probes_wanted_ > 0) --probes_wanted_;
     }
@@ -127,7 +133,10 @@ const SendOutcome& Sender::on_ack(Instant now, const AckFrame& ack, Duration del
   // ack-eliciting.
   if (largest_is_new && outcome_.acked_eliciting) {
     const Packet& largest = packets_[ack.largest];
-    if (!largest.old_path) rtt_.on_sample(now - largest.sent_at, std::min(ack.delay, delay_max));
+    if (!largest.old_path) {
+      sample.rtt = now - largest.sent_at;
+      rtt_.on_sample(sample.rtt, std::min(ack.delay, delay_max));
+    }
     if (first_sample_at_ == never) first_sample_at_ = now;
   }
   detect_losses(now);
@@ -160,16 +169,16 @@ void Sender::acknowledge(Instant now, uint64_t number, AckSample& sample) {
     if (packet.mtu_probe)
       outcome_.mtu_probe_acked = std::max<size_t>(outcome_.mtu_probe_acked, packet.bytes);
     outcome_.acked_bytes += packet.bytes;
-    delivered_ += packet.bytes;
-    delivered_at_ = now;
+    if (packet.state == State::outstanding) served_ += packet.bytes;
+    served_at_ = now;
     if (!packet.mtu_probe && !packet.old_path && packet.state == State::outstanding)
       sample.bytes += packet.bytes;
     if (packet.sent_at >= sample.sent_at) {
       sample.sent_at = packet.sent_at;
       sample.application_limited = packet.application_limited;
-      const Duration span = now - packet.delivered_at;
-      const auto bytes = static_cast<double>(delivered_ - packet.delivered);
-      sample.delivery_rate = span > Duration{} ? bytes / to_seconds(span) : 0;
+      const Duration span = now - packet.served_at;
+      const auto bytes = static_cast<double>(served_ - packet.served);
+      sample.service_rate = span > Duration{} ? bytes / to_seconds(span) : 0;
     }
   }
   packet.state = State::acked;
@@ -212,6 +221,7 @@ void Sender::lose(uint64_t number, LossSample& sample) {
   outcome_.largest_lost_packet = std::max<size_t>(outcome_.largest_lost_packet, packet.bytes);
   outcome_.smallest_lost_packet = std::min<size_t>(outcome_.smallest_lost_packet, packet.bytes);
   if (packet.old_path) return;
+  served_ += packet.bytes;
   sample.bytes += packet.bytes;
   sample.newest_sent_at = std::max(sample.newest_sent_at, packet.sent_at);
 }
@@ -274,7 +284,11 @@ const SendOutcome& Sender::on_loss_timer(Instant now) {
 Instant Sender::loss_at(Duration delay_max) const {
   if (loss_time_ != never) return loss_time_;
   if (eliciting_outstanding_ == 0) return never;
-  const Duration once = rtt_.probe_timeout(delay_max);
+  // RFC 8985 section 7.2 too counts the peer's delay only where one packet alone is out: of three
+  // two come, and those are acknowledged at once.
+  const bool ack_may_wait = eliciting_outstanding_ < lone_packets;
+  const Duration once = ack_may_wait ? rtt_.probe_timeout(delay_max)
+                                     : std::max(rtt_.probe_timeout(Duration{}), timeout_min);
   const Duration wait = std::min(once * (1 << backoff_), std::max(once, probe_interval_max));
   return last_eliciting_at_ + wait;
 }
@@ -318,7 +332,7 @@ void Sender::on_new_path(size_t packet_bytes) {
   rtt_ = Rtt{};
   pacer_ = Pacer{};
   packet_bytes_ = packet_bytes;
-  congestion_ = make_cubic(packet_bytes);
+  congestion_ = make_congestion(control_, packet_bytes);
   backoff_ = 0;
   first_sample_at_ = never;
   for (uint64_t n = packets_.begin_number(); n < packets_.end_number(); ++n)
@@ -330,8 +344,21 @@ void Sender::on_packet_size(size_t packet_bytes) {
   congestion_->on_packet_size(packet_bytes);
 }
 
+void Sender::give_memory_back() {
+  packets_.give_memory_back();
+  frames_.give_memory_back();
+  outcome_.acked = {};
+  outcome_.lost = {};
+  oldest_ = {};
+}
+
 size_t Sender::window_room(size_t peer_buffer) const {
-  const size_t window = std::min(congestion_->window_bytes(), std::max(peer_buffer, packet_bytes_));
+  // On loopback and a LAN all that is out may lie in the peer's socket. On a longer path it is in
+  // the network, and pacing keeps the socket from overflowing.
+  const bool all_at_peer = !rtt_.has_sample() || rtt_.least() < network_rtt_min;
+  const size_t window =
+      all_at_peer ? std::min(congestion_->window_bytes(), std::max(peer_buffer, packet_bytes_))
+                  : congestion_->window_bytes();
   return window > in_flight_ ? window - in_flight_ : 0;
 }
 

@@ -66,7 +66,7 @@ struct SendOutcome {
 
 class Sender {
  public:
-  Sender(const Random::Seed& seed, size_t packet_bytes);
+  Sender(const Random::Seed& seed, CongestionControl control, size_t packet_bytes);
   ~Sender();
 
   /// The number of the next packet: the same until on_sent().
@@ -84,6 +84,8 @@ class Sender {
   void on_packet_size(size_t packet_bytes);
   /// The handshake took this long: the first sample.
   void on_handshake_rtt(Duration rtt) { rtt_.on_sample(rtt, Duration{}); }
+  /// It was not clear what was answered, but nothing that was sent earlier.
+  void on_handshake_guess(Duration longest) { rtt_.on_guess(longest); }
 
   /// When on_loss_timer() is due; never where nothing is outstanding.
   Instant loss_at(Duration delay_max) const;
@@ -110,6 +112,8 @@ class Sender {
   uint64_t packets_sent() const { return packets_sent_; }
   uint64_t packets_lost() const { return packets_lost_; }
   uint64_t packets_lost_spuriously() const { return packets_lost_spuriously_; }
+  /// In a time of silence.
+  void give_memory_back();
   bool is_consistent() const;
 
   /// 78 MB in flight in the smallest packets, 5 MB of memory.
@@ -119,8 +123,8 @@ class Sender {
   enum class State : uint8_t { outstanding, acked, lost, skipped };
   struct Packet {
     Instant sent_at{};
-    Instant delivered_at{};  // when `delivered` was reached, as the packet was sent
-    uint64_t delivered = 0;
+    Instant served_at{};  // when `served` was reached, as the packet was sent
+    uint64_t served = 0;
     uint64_t frames_begin = 0;  // in frames_
     uint32_t frame_count = 0;
     uint32_t bytes = 0;
@@ -146,6 +150,7 @@ class Sender {
   Random random_;
   Rtt rtt_;
   Pacer pacer_;
+  CongestionControl control_;
   std::unique_ptr<Congestion> congestion_;
   size_t packet_bytes_;
 
@@ -165,8 +170,8 @@ class Sender {
   int backoff_ = 0;
   int probes_wanted_ = 0;
 
-  uint64_t delivered_ = 0;  // bytes acknowledged so far
-  Instant delivered_at_{};
+  uint64_t served_ = 0;  // bytes acknowledged or lost so far
+  Instant served_at_{};
   Instant first_sample_at_ = never;
   uint64_t packets_sent_ = 0;
   uint64_t packets_lost_ = 0;

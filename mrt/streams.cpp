@@ -89,7 +89,7 @@ void Streams::set_priority(StreamId id, Priority priority) {
   outbound_.set_priority(id, priority);
 }
 
-size_t Streams::read(StreamId id, MutableBytes out, std::deque<Event>& events) {
+size_t Streams::read(StreamId id, MutableBytes out, EventQueue& events) {
   const size_t size = inbound_.read(connection_, id, out, events);
   forget_done();
   return size;
@@ -100,7 +100,7 @@ bool Streams::send_message(Priority priority, SharedBytes bytes) {
          outbound_.send_message(priority, std::move(bytes));
 }
 
-CloseCode Streams::on_frame(const DataFrame& frame, std::deque<Event>& events) {
+CloseCode Streams::on_frame(const DataFrame& frame, EventQueue& events) {
   if (is_message(frame.stream)) {
     if (is_ours(frame.stream)) return CloseCode::stream_state;
   } else {
@@ -118,7 +118,7 @@ CloseCode Streams::on_frame(const DataFrame& frame, std::deque<Event>& events) {
   return code;
 }
 
-CloseCode Streams::on_frame(const ResetStreamFrame& frame, std::deque<Event>& events) {
+CloseCode Streams::on_frame(const ResetStreamFrame& frame, EventQueue& events) {
   if (is_message(frame.stream)) {
     if (is_ours(frame.stream)) return CloseCode::stream_state;
   } else {
@@ -224,8 +224,8 @@ bool Streams::anything_to_send() const {
   return inbound_.anything_to_send() || announce_streams_ || outbound_.anything_to_send();
 }
 
-void Streams::announce(std::deque<Event>& events) {
-  if (outbound_.take_writable()) events.push_back(Writable{connection_});
+void Streams::announce(EventQueue& events) {
+  if (outbound_.take_writable()) events.push(Writable{connection_});
 }
 
 bool Streams::is_consistent() const {

@@ -9,7 +9,6 @@
 // nothing.
 #pragma once
 
-#include <deque>
 #include <optional>
 
 #include "mrt/handshake.h"
@@ -29,14 +28,17 @@ class Streams {
   void finish(StreamId id);
   void reset(StreamId id, uint64_t code);
   void set_priority(StreamId id, Priority priority);
-  size_t read(StreamId id, MutableBytes out, std::deque<Event>& events);
+  size_t read(StreamId id, MutableBytes out, EventQueue& events);
   bool send_message(Priority priority, SharedBytes bytes);
-  void give_memory_back() { inbound_.give_memory_back(); }
+  void give_memory_back() {
+    inbound_.give_memory_back();
+    outbound_.give_memory_back();
+  }
   void on_message_taken(size_t bytes) { inbound_.on_message_taken(bytes); }
 
   // Frames of the peer.
-  CloseCode on_frame(const DataFrame& frame, std::deque<Event>& events);
-  CloseCode on_frame(const ResetStreamFrame& frame, std::deque<Event>& events);
+  CloseCode on_frame(const DataFrame& frame, EventQueue& events);
+  CloseCode on_frame(const ResetStreamFrame& frame, EventQueue& events);
   CloseCode on_frame(const StopSendingFrame& frame);
   CloseCode on_frame(const MaxStreamDataFrame& frame);
   CloseCode on_frame(const StreamDataBlockedFrame& frame);
@@ -48,12 +50,12 @@ class Streams {
   void on_lost(const SentFrame& frame);
 
   void write_control(Writer& out, std::vector<SentFrame>& records);
-  void write_data(Writer& out, std::vector<SentFrame>& records) {
-    outbound_.write_data(out, records);
+  size_t write_data(const PacketTurn& turn, Writer& out, std::vector<SentFrame>& records) {
+    return outbound_.write_data(turn, out, records);
   }
   bool anything_to_send() const;
   /// Gives Writable where it is due.
-  void announce(std::deque<Event>& events);
+  void announce(EventQueue& events);
 
   const Outbound& outbound() const { return outbound_; }
   const Inbound& inbound() const { return inbound_; }

@@ -16,6 +16,7 @@ enum class Timer : size_t {
   loss,             // a packet is lost by time, or a probe is due (RFC 9002 section 6.2)
   ack,              // the longest that an ack may be delayed
   pacing,           // enough credit for the next packets
+  repeat,           // a small piece waits for its copy
   path,             // the new address has not answered
   mtu,              // a probe of the packet size has not been acknowledged
   old_key,          // packets under the receiving key before this one have all come

@@ -16,6 +16,7 @@
 #include "mrt/base/bytes.h"
 #include "mrt/base/ids.h"
 #include "mrt/base/time.h"
+#include "mrt/congestion.h"
 #include "mrt/seal.h"
 
 namespace mrt {
@@ -138,11 +139,11 @@ struct ConnectionStats {
   uint64_t packets_corrupt = 0;
   uint64_t bytes_sent = 0;  // UDP payload
   uint64_t bytes_received = 0;
-  uint64_t bytes_retransmitted = 0;
-  size_t mtu_bytes = 0;      // largest UDP payload proven to pass
-  Instant last_received{};   // when the peer was last heard
-  bool sealed = false;       // encrypted and authenticated
-  uint64_t key_updates = 0;  // how often this side has renewed its sending key
+  uint64_t bytes_retransmitted = 0;  // of streams, copies of small pieces included
+  size_t mtu_bytes = 0;              // largest UDP payload proven to pass
+  Instant last_received{};           // when the peer was last heard
+  bool sealed = false;               // encrypted and authenticated
+  uint64_t key_updates = 0;          // how often this side has renewed its sending key
 };
 
 struct EndpointStats {
@@ -167,12 +168,14 @@ struct EndpointConfig {
   // A star of thousands, not dozens; each idle connection costs less than 10 KB.
   size_t connections_max = 5'000;
   size_t half_open_max = 512;  // a burst of joins, and 4 MB of state at most
-  // What a connection buffers for reading at most: 100 Mb/s at 160 ms and still far below
-  // the 8 MB that a bulk connection may cost.
-  size_t receive_window_bytes = 2 * 1024 * 1024;
-  size_t stream_window_bytes = 1024 * 1024;
-  // What it buffers for sending before write() is cut short.
-  size_t send_buffer_bytes = 2 * 1024 * 1024;
+  // How much is in flight; cubic is for comparison, it yields to random loss.
+  CongestionControl congestion = CongestionControl::model;
+  // What a connection buffers for reading at most: 100 Mb/s at 100 ms, where a packet that is lost
+  // twice holds up what comes in four round trips; and a bulk connection may cost 8 MB.
+  size_t receive_window_bytes = 6 * 1024 * 1024;
+  size_t stream_window_bytes = 6 * 1024 * 1024;
+  // What it buffers for sending before write() is cut short: that, and some to go on with.
+  size_t send_buffer_bytes = 7 * 1024 * 1024;
   size_t message_bytes_max = 128 * 1024;  // largest reliable message accepted or sent
   size_t messages_open_max = 256;         // messages under way at once, each way
   size_t streams_open_max = 64;           // ordered streams at once, opened by the peer

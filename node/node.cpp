@@ -80,6 +80,8 @@ std::optional<Event> Node::poll_event() {
 
 mrt::Instant Node::next_timeout() const { return state_->compute_timeout(); }
 
+mrt::Duration Node::take_patience() { return state_->endpoint.take_patience(); }
+
 Role Node::role() const { return state_->role(); }
 Epoch Node::epoch() const { return state_->epoch; }
 NodeId Node::id() const { return state_->self; }

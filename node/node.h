@@ -56,6 +56,8 @@ class Node {
   std::optional<mrt::Transmit> poll_transmit(mrt::Instant now, mrt::MutableBytes buffer);
   std::optional<Event> poll_event();
   mrt::Instant next_timeout() const;
+  /// See mrt::Endpoint.
+  mrt::Duration take_patience();
 
   // Commands. Each failure comes as CommandFailed with the id given here.
   /// Joins the star of whichever of the addresses answers first (a member leads on to its

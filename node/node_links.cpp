@@ -144,6 +144,8 @@ void Node::State::drop_link(mrt::Instant now, mrt::ConnectionId id, mrt::CloseCo
 void Node::State::on_connection_event(mrt::Instant now, mrt::Event& event) {
   if (const auto* connected = std::get_if<mrt::Connected>(&event)) {
     const mrt::ConnectionId id = connected->connection;
+    // What nodes say goes ahead of files' chunks, and is repeated where packets are lost.
+    endpoint.set_priority(id, mrt::first_stream, mrt::Priority::interactive);
     on_connected(now, links.try_emplace(id, now, id, mrt::Path{}, false).first->second);
   } else if (const auto* readable = std::get_if<mrt::Readable>(&event)) {
     on_readable(now, readable->connection, readable->stream);

@@ -61,13 +61,18 @@ concept PumpIo = Machine<M> && requires(Io io, M& machine, Instant now) {
   io.on_event(now, *machine.poll_event());
 };
 
+/// Small batches, each to somebody else, for one full one: they cost about as much.
+inline constexpr size_t small_batches_per_full = 8;
+
 /// Runs what is due, hands out events and batches until there are none, and returns when
-/// to call again. At most `rounds_max` rounds, so that a busy machine does not starve the
-/// rest of the loop: what is left is then due at once.
+/// to call again. At most `batches_max` full batches, or more where they are small, so that a busy
+/// machine does not starve the rest of the loop: what is left is then due at once.
 template <class M, class Io>
-requires PumpIo<Io, M> Instant pump(M& machine, Instant now, Io& io, int rounds_max = 16) {
+requires PumpIo<Io, M> Instant pump(M& machine, Instant now, Io& io, size_t batches_max = 16) {
   if (machine.next_timeout() <= now) machine.on_timeout(now);
-  for (int round = 0; round < rounds_max; ++round) {
+  size_t bytes = 0;
+  for (size_t round = 0; round < batches_max * small_batches_per_full; ++round) {
+    if (bytes >= batches_max * batch_bytes_max) break;
     bool idle = true;
     while (auto event = machine.poll_event()) {
       io.on_event(now, *event);
@@ -77,6 +82,7 @@ requires PumpIo<Io, M> Instant pump(M& machine, Instant now, Io& io, int rounds_
     if (!buffer.empty()) {
       if (const auto batch = machine.poll_transmit(now, buffer)) {
         io.transmit(*batch);
+        bytes += batch->size;
         idle = false;
       }
     }

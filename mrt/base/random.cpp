@@ -13,12 +13,16 @@ namespace mrt {
 Random::Random(const Seed& seed) : key_(seed), used_(sizeof(pool_)) {}
 
 void Random::refill() {
-  // Each refill takes a fresh nonce under the one key: 2^64 refills before a repeat.
+  // Eight blocks of the stream under each nonce: 2^67 blocks before a repeat.
+  constexpr uint64_t blocks_per_nonce = 8;
+  const uint64_t number = block_ / blocks_per_nonce;
   uint8_t nonce[crypto_stream_chacha20_NONCEBYTES];
-  static_assert(sizeof nonce == sizeof block_);
-  std::memcpy(nonce, &block_, sizeof nonce);
+  static_assert(sizeof nonce == sizeof number);
+  std::memcpy(nonce, &number, sizeof nonce);
+  pool_.fill(0);
+  crypto_stream_chacha20_xor_ic(pool_.data(), pool_.data(), pool_.size(), nonce,
+                                block_ % blocks_per_nonce, key_.data());
   ++block_;
-  crypto_stream_chacha20(pool_.data(), pool_.size(), nonce, key_.data());
   used_ = 0;
 }
 

@@ -46,7 +46,7 @@ class Random {
   Seed key_;
   uint64_t block_ = 0;
   size_t used_;
-  std::array<uint8_t, 512> pool_;  // eight ChaCha20 blocks a call: cheap, and small in a cache
+  std::array<uint8_t, 64> pool_;  // one ChaCha20 block: each connection has generators of its own
 };
 
 /// A seed from a small number, for simulations and tests.

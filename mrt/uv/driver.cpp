@@ -19,6 +19,11 @@ namespace mrt::uv {
 /// interval (100 ms), so that our own card never looks like a peer's death.
 static constexpr Duration blocked_max = std::chrono::milliseconds(50);
 
+/// Batches wait for each other, to go in one call, until there are so many, or so many bytes: a
+/// large one goes at once.
+static constexpr size_t queued_max = 32;
+static constexpr size_t queued_bytes_max = 32 * 1024;
+
 /// pump() sends sixteen batches; closing thousands of connections takes one each.
 static constexpr int last_pumps_max = 512;
 
@@ -28,6 +33,7 @@ struct DriverCore::State {
     uv_poll_t poll;
     State* state;
     UdpSocket* socket;
+    bool resting = false;  // until rested_at
   };
 
   State(DriverCore& driver, uv_loop_t& driver_loop);
@@ -38,12 +44,15 @@ struct DriverCore::State {
   void on_ready(Watch& watch, int status, int events);
   void on_timer();
   void pump();
+  void rest_from_reading(Watch& watch);
+  void read_after_rest();
   void schedule(Instant next);
   void arm(Instant deadline);
   Watch* watch_for(const Path& path) const;
+  MutableBytes room();
   void send(const Transmit& batch);
-  void send_rest();
-  void give_up_rest();
+  void flush();
+  void give_up_first();
   void finish();
   void on_handle_closed();
 
@@ -57,12 +66,15 @@ struct DriverCore::State {
   size_t handles_open = 0;
   Instant armed = never;  // when the timer fires next
   ReceiveBuffer receive_buffer;
-  std::vector<uint8_t> send_buffer = std::vector<uint8_t>(batch_bytes_max);
-  // The batch that the kernel had no room for: send_buffer from rest_at on.
+  std::vector<uint8_t> send_buffer = std::vector<uint8_t>(queued_bytes_max + batch_bytes_max);
+  // What goes with the next flush(), or waits since the kernel had no room: from first_unsent on.
+  std::vector<Outgoing> queue;
+  std::vector<Watch*> queued_for;  // the socket of each
+  size_t first_unsent = 0;
+  size_t queued_bytes = 0;  // of send_buffer
   Watch* blocked_on = nullptr;
-  Transmit rest;
-  size_t rest_at = 0;
   Instant blocked_until = never;
+  Instant rested_at = never;
   DriverStats stats;
   bool pumping = false;
   bool closing = false;
@@ -118,15 +130,33 @@ void DriverCore::State::on_ready(Watch& watch, int status, int events) {
     poll_for(watch, blocked ? UV_READABLE | UV_WRITABLE : UV_READABLE);
   }
   if (blocked && (events & UV_WRITABLE) != 0) {
-    send_rest();
-    if (blocked_on == nullptr) poll_for(watch, UV_READABLE);
+    flush();
+    if (blocked_on != &watch) poll_for(watch, UV_READABLE);
   }
   if ((events & UV_READABLE) != 0) {
     const auto runs = watch.socket->receive(receive_buffer);
     const Instant now = monotonic_now();
     for (const Received& run : runs) core.deliver(now, run);
+    rest_from_reading(watch);
   }
   pump();
+}
+
+void DriverCore::State::rest_from_reading(Watch& watch) {
+  const Duration patience = core.take_patience();
+  if (patience <= Duration{} || blocked_on == &watch || closing) return;
+  uv_poll_stop(&watch.poll);
+  watch.resting = true;
+  rested_at = std::min(rested_at, monotonic_now() + patience);
+}
+
+void DriverCore::State::read_after_rest() {
+  rested_at = never;
+  for (const auto& watch : watches) {
+    if (!std::exchange(watch->resting, false) || blocked_on == watch.get()) continue;
+    poll_for(*watch, UV_READABLE);
+    on_ready(*watch, 0, UV_READABLE);
+  }
 }
 
 void DriverCore::State::on_timer() {
@@ -134,7 +164,8 @@ void DriverCore::State::on_timer() {
   if (read(timer_fd, &expirations, sizeof expirations) < 0) return;  // set anew meanwhile
   armed = never;
   ++stats.timer_fires;
-  if (blocked_on != nullptr && blocked_until <= monotonic_now()) give_up_rest();
+  if (blocked_on != nullptr && blocked_until <= monotonic_now()) give_up_first();
+  if (rested_at <= monotonic_now()) return read_after_rest();
   pump();
 }
 
@@ -143,6 +174,7 @@ void DriverCore::State::pump() {
   ++stats.pumps;
   pumping = true;
   const Instant next = core.pump_machine(monotonic_now());
+  if (blocked_on == nullptr) flush();
   pumping = false;
   closing ? finish() : schedule(next);
 }
@@ -151,11 +183,11 @@ void DriverCore::State::schedule(Instant next) {
   const bool due = next <= monotonic_now();
   if (blocked_on != nullptr) {
     // What is due may well be the next batch: asking again before there is room would spin.
-    arm(due ? blocked_until : std::min(next, blocked_until));
+    arm(std::min({due ? never : next, blocked_until, rested_at}));
   } else if (due) {
     core.wake();
   } else {
-    arm(next);
+    arm(std::min(next, rested_at));
   }
 }
 
@@ -193,43 +225,68 @@ DriverCore::State::Watch* DriverCore::State::watch_for(const Path& path) const {
   return best;
 }
 
+/// For the next batch; nothing while others wait for room.
+MutableBytes DriverCore::State::room() {
+  if (blocked_on != nullptr) return {};
+  return MutableBytes(send_buffer).subspan(queued_bytes, batch_bytes_max);
+}
+
 void DriverCore::State::send(const Transmit& batch) {
-  CHECK(blocked_on == nullptr && batch.size <= send_buffer.size());
+  CHECK(blocked_on == nullptr && batch.size <= batch_bytes_max);
   Watch* const watch = watch_for(batch.path);
   if (watch == nullptr) {
     ++stats.batches_without_socket;
     return;
   }
-  blocked_on = watch;
-  rest = batch;
-  rest_at = 0;
-  send_rest();
-  if (blocked_on == nullptr) return;
-  ++stats.batches_blocked;
-  blocked_until = monotonic_now() + blocked_max;
-  poll_for(*watch, UV_READABLE | UV_WRITABLE);
+  queue.push_back({batch, ByteView(send_buffer).subspan(queued_bytes, batch.size)});
+  queued_for.push_back(watch);
+  queued_bytes += batch.size;
+  if (queue.size() >= queued_max || queued_bytes >= queued_bytes_max) flush();
 }
 
-void DriverCore::State::send_rest() {
-  const size_t done =
-      blocked_on->socket->send(rest, ByteView(send_buffer).subspan(rest_at, rest.size));
-  rest_at += done;
-  rest.size -= done;
-  if (rest.size > 0) return;
-  ++stats.batches_sent;
+/// Sends what is queued, in order and as many as there are for one socket in a call.
+void DriverCore::State::flush() {
+  while (first_unsent < queue.size()) {
+    Watch* const watch = queued_for[first_unsent];
+    size_t end = first_unsent;
+    while (end < queue.size() && queued_for[end] == watch) ++end;
+    size_t part = 0;
+    const size_t done =
+        watch->socket->send_all(std::span(queue).subspan(first_unsent, end - first_unsent), part);
+    stats.batches_sent += done;
+    first_unsent += done;
+    if (first_unsent == end) continue;
+    Outgoing& next = queue[first_unsent];
+    next.batch.size -= part;
+    next.bytes = next.bytes.subspan(part);
+    // Whoever waits already does so from when it began.
+    if (blocked_on == watch && done == 0) return;
+    if (blocked_on == nullptr) ++stats.batches_blocked;
+    blocked_on = watch;
+    blocked_until = monotonic_now() + blocked_max;
+    poll_for(*watch, UV_READABLE | UV_WRITABLE);
+    return;
+  }
+  queue.clear();
+  queued_for.clear();
+  first_unsent = queued_bytes = 0;
   blocked_on = nullptr;
 }
 
-void DriverCore::State::give_up_rest() {
+void DriverCore::State::give_up_first() {
   ++stats.batches_given_up;
+  ++first_unsent;
   poll_for(*blocked_on, UV_READABLE);
   blocked_on = nullptr;
+  flush();
 }
 
 void DriverCore::State::finish() {
   for (int i = 0; i < last_pumps_max && blocked_on == nullptr; ++i) {
     const Instant now = monotonic_now();
-    if (core.pump_machine(now) > now) break;
+    const Instant next = core.pump_machine(now);
+    if (blocked_on == nullptr) flush();
+    if (next > now) break;
   }
   closed = true;
   const auto on_core_closed = [](uv_handle_t* one) {
@@ -289,9 +346,7 @@ const Sockets& DriverCore::sockets() const { return state_->sockets; }
 
 const DriverStats& DriverCore::stats() const { return state_->stats; }
 
-MutableBytes DriverCore::batch_buffer() {
-  return state_->blocked_on == nullptr ? MutableBytes(state_->send_buffer) : MutableBytes();
-}
+MutableBytes DriverCore::batch_buffer() { return state_->room(); }
 
 void DriverCore::send_batch(const Transmit& batch) { state_->send(batch); }
 

@@ -12,8 +12,10 @@
 //    that a prompt, a disk and other drivers on the loop are never starved.
 // 2. wake() is coalesced: any number of calls in one turn cost one pump().
 // 3. Deadlines are kept by a timerfd: pacing needs better than libuv's milliseconds.
-// 4. A batch that the kernel has no room for waits, and no other is asked for meanwhile.
-// 5. All calls on the loop's thread. The machine and the owner outlive the driver.
+// 4. Where the machine has patience, a socket is left alone for that long: a stream from afar is
+//    read some packets at a time.
+// 5. A batch that the kernel has no room for waits, and no other is asked for meanwhile.
+// 6. All calls on the loop's thread. The machine and the owner outlive the driver.
 #pragma once
 
 #include <uv.h>
@@ -70,6 +72,8 @@ class DriverCore {
   virtual void deliver(Instant now, const Received& received) = 0;
   /// Returns when to be called again.
   virtual Instant pump_machine(Instant now) = 0;
+  /// How long the next datagrams may lie, to be read together.
+  virtual Duration take_patience() = 0;
 
   std::unique_ptr<State> state_;
 };
@@ -95,6 +99,10 @@ class Driver final : public DriverCore {
     machine_.on_datagrams(now, received.path, received.ecn, received.segment_size, received.bytes);
   }
   Instant pump_machine(Instant now) override { return pump(machine_, now, *this); }
+  Duration take_patience() override {
+    if constexpr (requires { machine_.take_patience(); }) return machine_.take_patience();
+    return Duration{};
+  }
 
   M& machine_;
   Owner& owner_;

@@ -18,6 +18,9 @@
 namespace mrt::uv {
 namespace {
 
+/// Batches in one call: what they are told with lies on the stack, a quarter of a KB each.
+constexpr size_t together_max = 32;
+
 /// Room for a packet info, a traffic class and a segment size: 88 bytes with IPv6.
 struct ControlSpace {
   alignas(cmsghdr) char bytes[128];
@@ -191,8 +194,7 @@ size_t UdpSocket::send(const Transmit& batch, ByteView bytes) {
     stats_.lost_confined += datagrams;
     return batch.size;
   }
-  bool pinned = local_.is_unspecified() && !batch.path.local.is_unspecified() &&
-                batch.path.local.is_v4() == local_.is_v4();
+  bool pinned = is_pinned(batch.path);
   if (datagrams > 1 && !segments_) return send_singly(batch, bytes, pinned);
 
   int code = send_whole(batch, bytes, pinned);
@@ -216,6 +218,67 @@ size_t UdpSocket::send(const Transmit& batch, ByteView bytes) {
   }
   code == 0 ? count_sent(datagrams, batch.size) : count_lost(code, datagrams);
   return batch.size;
+}
+
+/// The socket answers from several addresses, and this one is to be the source.
+bool UdpSocket::is_pinned(const Path& path) const {
+  return local_.is_unspecified() && !path.local.is_unspecified() &&
+         path.local.is_v4() == local_.is_v4();
+}
+
+/// One message to the kernel, and nothing beside it that has to be counted.
+bool UdpSocket::goes_whole(const Transmit& batch) const {
+  return (segments_ || batch.size <= batch.segment_size) &&
+         (!is_confined() || batch.path.remote.is_loopback());
+}
+
+size_t UdpSocket::send_all(std::span<const Outgoing> all, size_t& part) {
+  size_t done = 0;
+  part = 0;
+  while (done < all.size()) {
+    const size_t together = send_together(all.subspan(done));
+    done += together;
+    if (together == together_max || done == all.size()) continue;
+    // Where it stopped, one call by itself tells why.
+    const Outgoing& next = all[done];
+    part = send(next.batch, next.bytes);
+    if (part < next.batch.size) break;
+    part = 0;
+    ++done;
+  }
+  return done;
+}
+
+size_t UdpSocket::send_together(std::span<const Outgoing> all) {
+  std::array<SocketAddress, together_max> names;
+  std::array<Control, together_max> controls;
+  std::array<iovec, together_max> pieces;
+  std::array<mmsghdr, together_max> messages;
+  unsigned count = 0;
+  for (; count < std::min(all.size(), together_max) && goes_whole(all[count].batch); ++count) {
+    const auto& [batch, bytes] = all[count];
+    CHECK(bytes.size() == batch.size && batch.path.remote.is_v4() == local_.is_v4());
+    names[count] = to_sockaddr(batch.path.remote);
+    controls[count] = control_for(batch, is_pinned(batch.path));
+    if (batch.size > batch.segment_size)
+      controls[count].add(IPPROTO_UDP, UDP_SEGMENT, static_cast<uint16_t>(batch.segment_size));
+    pieces[count] = {const_cast<uint8_t*>(bytes.data()), bytes.size()};
+    messages[count] = {};
+    msghdr& message = messages[count].msg_hdr;
+    message.msg_name = &names[count].storage;
+    message.msg_namelen = names[count].size;
+    message.msg_iov = &pieces[count];
+    message.msg_iovlen = 1;
+    controls[count].attach(message);
+  }
+  if (count < 2) return 0;
+  ++stats_.send_calls;
+  const int sent = sendmmsg(fd_, messages.data(), count, 0);
+  for (int i = 0; i < sent; ++i) {
+    const Transmit& batch = all[static_cast<size_t>(i)].batch;
+    count_sent(datagram_count(batch.size, batch.segment_size), batch.size);
+  }
+  return static_cast<size_t>(std::max(sent, 0));
 }
 
 /// One call for the whole batch. Returns 0 or an errno.

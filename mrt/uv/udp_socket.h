@@ -56,6 +56,12 @@ struct SocketStats {
   uint64_t errors_received = 0;  // ICMP (4)
 };
 
+/// A batch and its bytes. REQUIRES: bytes.size() == batch.size.
+struct Outgoing {
+  Transmit batch;
+  ByteView bytes;
+};
+
 /// A run of datagrams from one peer as UDP_GRO delivers it: `segment_size` each, the last
 /// may be shorter. `bytes` lies in the ReceiveBuffer and may be written to.
 struct Received {
@@ -96,6 +102,11 @@ class UdpSocket {
   /// REQUIRES: bytes.size() == batch.size, 0 < batch.segment_size, remote of our family.
   size_t send(const Transmit& batch, ByteView bytes);
 
+  /// Sends several, as few calls to the kernel as may be. Returns how many from the start are done
+  /// with. Fewer: of the next one `part` bytes are, and the kernel has no room now.
+  /// REQUIRES: as send(), for each.
+  size_t send_all(std::span<const Outgoing> all, size_t& part);
+
   /// One call to the kernel: what waits, up to ReceiveBuffer::slots runs, valid until the
   /// buffer's next use. Empty when nothing waits.
   std::span<const Received> receive(ReceiveBuffer& buffer);
@@ -116,6 +127,10 @@ class UdpSocket {
   UdpSocket(int fd, const Address& local);
   void set_options(const SocketConfig& config);
   int send_whole(const Transmit& batch, ByteView bytes, bool pinned);
+  /// One call for as many as the kernel takes; how many that were, perhaps none.
+  size_t send_together(std::span<const Outgoing> all);
+  bool goes_whole(const Transmit& batch) const;
+  bool is_pinned(const Path& path) const;
   size_t send_singly(const Transmit& batch, ByteView bytes, bool pinned);
   void count_sent(size_t datagrams, size_t bytes);
   void count_lost(int code, size_t datagrams);

@@ -15,6 +15,7 @@
 
 namespace fuzz {
 
+void bench(mrt::ByteView input);
 void command(mrt::ByteView input);
 void endpoints(mrt::ByteView input);
 void file_message(mrt::ByteView input);
@@ -41,6 +42,7 @@ struct Target {
 };
 
 inline constexpr std::array targets{
+    Target{"bench", bench},
     Target{"command", command},
     Target{"endpoints", endpoints},
     Target{"file_message", file_message},

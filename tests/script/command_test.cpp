@@ -63,6 +63,10 @@ TEST_CASE("a mistake on the command line gets one clear line and exit code 2") {
       {"host", "--log", "loudly"},
       {"host", "extra"},
       {"sim", "--nodes", "many"},
+      {"bench", "dance"},
+      {"bench", "serve", "extra"},
+      {"bench", "send", "127.0.0.1:7702"},
+      {"bench", "ping", "127.0.0.1"},
   };
   for (const auto& mistake : mistakes) {
     std::string typed;
@@ -79,7 +83,7 @@ TEST_CASE("a mistake on the command line gets one clear line and exit code 2") {
 TEST_CASE("--help and --version work on every command") {
   Star star;
   for (const char* command :
-       {"host", "join", "share", "get", "chat", "peers", "files", "hash", "demo", "sim"}) {
+       {"host", "join", "share", "get", "chat", "peers", "files", "hash", "demo", "sim", "bench"}) {
     CAPTURE(command);
     const Outcome help = star.run({command, "--help"});
     CHECK(help.code == 0);

@@ -43,7 +43,9 @@ const std::array<Layer, 8> layers{{
     {"node/sim/", false, {"mrt/", "node/"}},
     {"node/", false, {"mrt/", "node/"}},
     {"client/", true, {"mrt/", "node/", "client/"}},
-    {"tests/", true, {"mrt/", "node/", "client/", "unit/", "support/", "script/", "fuzz/"}},
+    {"tests/",
+     true,
+     {"mrt/", "node/", "client/", "unit/", "support/", "script/", "fuzz/", "bench/", "net/"}},
 }};
 
 struct Ban {

@@ -20,7 +20,7 @@ struct Toy {
   std::optional<Transmit> poll_transmit(Instant, MutableBytes) {
     if (batches == 0) return std::nullopt;
     --batches;
-    return Transmit{};
+    return Transmit{{}, batch_size, batch_size};
   }
   std::optional<int> poll_event() {
     if (events.empty()) return std::nullopt;
@@ -33,6 +33,7 @@ struct Toy {
 
   Instant deadline = never;
   int batches = 0;
+  size_t batch_size = 1;
   std::deque<int> events;
   std::vector<Instant> timeouts;
 };
@@ -83,6 +84,10 @@ TEST_CASE(
   CHECK(io.sent == 0);
   io.can_send = true;
   toy.batches = 100;
-  CHECK(pump(toy, start, io, 16) == start);
-  CHECK(io.sent == 16);
+  CHECK(pump(toy, start, io, 4) == start);
+  CHECK(io.sent == 4 * small_batches_per_full);
+  toy.batch_size = batch_bytes_max;
+  io.sent = 0;
+  CHECK(pump(toy, start, io, 4) == start);
+  CHECK(io.sent == 4);
 }

@@ -90,7 +90,7 @@ TEST_CASE("an update alone loses no packet: without bad weather none fails to op
 TEST_CASE("only one side sends bulk, and its keys alone are renewed at that pace") {
   Members pair(1, {}, with_short_keys(1, 100), with_short_keys(2, packets_per_key_default));
   REQUIRE(pair.connect());
-  const Bytes text = pattern(2'000'000, 1);
+  const Bytes text = pattern(4'000'000, 1);
   REQUIRE(pair[Pair::left].write(pair.now, *pair.id[Pair::left], first_stream, text) ==
           text.size());
   REQUIRE(

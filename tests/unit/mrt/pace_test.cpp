@@ -28,7 +28,8 @@ void round_trip(Congestion& control, Instant& now, const Rtt& rtt) {
     control.on_acked({.now = now,
                       .bytes = std::min<size_t>(1'200, window - acked),
                       .in_flight_before = window,
-                      .sent_at = sent},
+                      .sent_at = sent,
+                      .rtt = rtt.latest()},
                      rtt);
 }
 
@@ -83,7 +84,7 @@ TEST_CASE("at a high rate the pacer wakes once a millisecond, and a late timer l
 }
 
 TEST_CASE("slow start doubles the window each round trip until the first loss") {
-  const auto control = make_cubic(1'200);
+  const auto control = make_congestion(CongestionControl::cubic, 1'200);
   const Rtt rtt = rtt_of(50ms);
   Instant now{1s};
   CHECK(control->window_bytes() == 12'000);
@@ -102,7 +103,7 @@ TEST_CASE("slow start doubles the window each round trip until the first loss") 
 }
 
 TEST_CASE("after a loss CUBIC comes back to the old window in K seconds, then goes beyond") {
-  const auto control = make_cubic(1'200);
+  const auto control = make_congestion(CongestionControl::cubic, 1'200);
   const Rtt rtt = rtt_of(100ms);
   Instant now{1s};
   while (control->window_bytes() < 1'000 * 1'200) round_trip(*control, now, rtt);
@@ -122,7 +123,7 @@ TEST_CASE("after a loss CUBIC comes back to the old window in K seconds, then go
 }
 
 TEST_CASE("a window that is not used does not grow") {
-  const auto control = make_cubic(1'200);
+  const auto control = make_congestion(CongestionControl::cubic, 1'200);
   const Rtt rtt = rtt_of(50ms);
   for (int i = 0; i < 100; ++i)
     control->on_acked({.now = Instant{1s},
@@ -134,7 +135,7 @@ TEST_CASE("a window that is not used does not grow") {
 }
 
 TEST_CASE("slow start ends without a loss when the delay rises") {
-  const auto control = make_cubic(1'200);
+  const auto control = make_congestion(CongestionControl::cubic, 1'200);
   Instant now{1s};
   Rtt rtt = rtt_of(50ms);
   Duration delay = 50ms;
@@ -147,7 +148,7 @@ TEST_CASE("slow start ends without a loss when the delay rises") {
 }
 
 TEST_CASE("a reduction for nothing is taken back") {
-  const auto control = make_cubic(1'200);
+  const auto control = make_congestion(CongestionControl::cubic, 1'200);
   const Rtt rtt = rtt_of(50ms);
   Instant now{1s};
   round_trip(*control, now, rtt);

@@ -61,6 +61,21 @@ TEST_CASE("two ack-eliciting packets or a gap make an ack due at once, one is de
   CHECK(!receiver.ack_useful());
 }
 
+TEST_CASE("one packet as large as two makes an ack due at once") {
+  const Instant now{1s};
+  for (const size_t bytes : {2 * packet_bytes_initial - 1, 2 * packet_bytes_initial}) {
+    Receiver receiver;
+    receiver.on_packet(now, {0}, true, bytes);
+    receiver.on_batch_end(now);
+    CHECK(receiver.ack_due(now) == (bytes >= 2 * packet_bytes_initial));
+    acked_by(receiver, now);
+    // What was acknowledged counts no more.
+    receiver.on_packet(now, {1}, true, packet_bytes_initial);
+    receiver.on_batch_end(now);
+    CHECK(!receiver.ack_due(now));
+  }
+}
+
 TEST_CASE("a later packet does not put off an ack that is waited for") {
   Receiver receiver;
   const Instant now{1s};

@@ -68,6 +68,59 @@ TEST_CASE("a batch costs one call each way where the kernel cuts and joins") {
   CHECK(to->stats().receive_calls == 1);
 }
 
+TEST_CASE("batches to several peers go in one call, where none of them needs more") {
+  for (const bool batches : {true, false}) {
+    CAPTURE(batches);
+    const auto from = fixture::open(fixture::loopback_v4, {.segmentation = batches});
+    const mrt::Bytes bytes = pattern(3 * segment + 5);
+    std::vector<std::unique_ptr<UdpSocket>> peers;
+    std::vector<Outgoing> all;
+    for (size_t i = 0; i < 70; ++i) {
+      peers.push_back(fixture::open(fixture::loopback_v4));
+      // Every tenth is a batch of several datagrams.
+      const size_t size = i % 10 == 0 ? bytes.size() : 1 + i;
+      all.push_back({batch_to({from->local(), peers[i]->local()}, size, std::min(size, segment)),
+                     mrt::ByteView(bytes).first(size)});
+    }
+    size_t part = 0;
+    CHECK(from->send_all(all, part) == all.size());
+    CHECK(part == 0);
+    for (size_t i = 0; i < peers.size(); ++i)
+      CHECK(datagrams(fixture::receive(*peers[i], all[i].bytes.size())) ==
+            datagrams(mrt::Bytes(all[i].bytes.begin(), all[i].bytes.end()), segment));
+    if (from->segments()) CHECK(from->stats().send_calls == 3);
+    CHECK(from->stats().datagrams_sent == 63 + 7 * 4);
+  }
+}
+
+TEST_CASE("of several batches, what the kernel has no room for is told to the batch") {
+  const auto from = fixture::open(fixture::loopback_v4);
+  const auto to = fixture::open(fixture::loopback_v4);
+  const mrt::Bytes bytes = pattern(100);
+  const std::vector<Outgoing> all(5, {batch_to({from->local(), to->local()}, 100, 100), bytes});
+  size_t part = 0;
+  {
+    const kernel_faults::Scope scope(Faults{.send_errno = EAGAIN, .send_refusals = 2});
+    CHECK(from->send_all(all, part) == 0);
+  }
+  const kernel_faults::Scope scope(Faults{.send_cut_to = 2});
+  CHECK(from->send_all(all, part) == 5);
+  CHECK(from->stats().datagrams_sent == 5);
+  CHECK(from->stats().blocked == 1);
+}
+
+TEST_CASE("a batch that is refused for good does not stop those behind it") {
+  const auto from = fixture::open(fixture::loopback_v4);
+  const auto to = fixture::open(fixture::loopback_v4);
+  const mrt::Bytes bytes = pattern(100);
+  std::vector<Outgoing> all(5, {batch_to({from->local(), to->local()}, 100, 100), bytes});
+  all[2].batch.path.remote = Address::v4(192, 0, 2, 1, 9);  // beyond loopback
+  size_t part = 0;
+  CHECK(from->send_all(all, part) == 5);
+  CHECK(from->stats().lost_confined == 1);
+  CHECK(from->stats().datagrams_sent == 4);
+}
+
 TEST_CASE("a route whose device cannot segment gets single datagrams from then on") {
   for (const int code : {EIO, EINVAL}) {
     const auto from = fixture::open(fixture::loopback_v4);

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: MIT
+#include "mrt/delay_model.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace mrt {
+
+namespace {
+
+// RFC 9002 section 7.2 says 2; with 4 a single loss is still found by its followers.
+constexpr double window_packets_min = 4;
+// RFC 6928's ten are of 2013 and go out in one burst; these are paced over the first round trip,
+// and spare a path of 100 ms two of them.
+constexpr double window_packets_initial = 32;
+constexpr double window_bytes_initial_max = 32 * 1500;
+// 10 Gb/s at 0.8 s: keeps sums far from overflow.
+constexpr double window_bytes_limit = 1e9;
+
+// Kept in the queue: so many packets, whatever the rate (rule 4: more makes flows equal sooner, and
+// the queue of many flows longer) ...
+constexpr double queued_packets = 3;
+// ... and a 20th of the least round trip, but at least a millisecond: that much a timer and a
+// scheduler move packets about.
+constexpr int queued_share = 20;
+constexpr Duration queued_least = std::chrono::milliseconds(1);
+
+// RFC 9406's measure of a rise: an eighth of the round trip. Its 4 ms at least are for kernels
+// that see whole segments batched; our batches are paced to 1 ms.
+constexpr int rise_share = 8;
+constexpr Duration rise_least = std::chrono::milliseconds(2);
+// HyStart++ takes eight samples of a round trip; ours are one for each ack, two packets.
+// Of a fast path more are waited for, but no longer than an eighth of a round trip.
+constexpr int few_samples_min = 8;
+constexpr int few_samples_max = 32;
+constexpr int few_share = 8;
+// Packets come in pairs, and so do their acknowledgements.
+constexpr double grain_packets = 4;
+// Startup doubles the rate each round trip: a quarter more is the least to go on for (BBR,
+// draft-cardwell-iccrg-bbr-congestion-control section 4.3.1.2). Two rounds, not three, since what
+// a short queue loses doubles with each.
+constexpr double startup_growth = 1.25;
+constexpr int flat_rounds_max = 2;
+
+// A queue that others fill is longer than a quarter of the round trip: eight of our own flows keep
+// less, and CUBIC in a queue of one bandwidth-delay product never goes below 0.4 of it.
+constexpr int long_share = 4;
+constexpr Duration long_least = std::chrono::milliseconds(1);
+constexpr int long_rounds_max = 2;
+// After a drain of our own that much is left only by others: eight of our own flows leave less.
+constexpr int others_share = 16;
+// Competing, and no queue to be seen: the others have gone.
+constexpr int short_rounds_max = 8;
+
+// A drain goes below what the path holds for two round trips: one until the queue is gone, and one
+// that sees it gone. To look, a little below; to ask whether others are there, a quarter.
+constexpr int drain_rounds = 2;
+constexpr double drain_share_look = 0.95;
+constexpr double drain_share_ask = 0.75;
+constexpr Duration drain_interval = std::chrono::seconds(5);
+// A round trip less than the least: others are here, and the truth may lie deeper still.
+constexpr Duration look_again = std::chrono::milliseconds(500);
+// The first look comes sooner: whoever came late has seen only a queue.
+constexpr Duration share_period = std::chrono::seconds(5);
+constexpr Duration look_first = std::chrono::seconds(1);
+// The least round trip is remembered one to two of these: several drains. Longer than a route
+// usually lasts would make a longer one look like a competitor's queue.
+constexpr Duration base_period = std::chrono::seconds(20);
+
+// Rule 3. A window grown by a quarter that has a tenth more of its packets lost brings next to
+// nothing; by chance that is rare: of 350 packets, one in five lost, the share varies by 2 %.
+constexpr double leap_step = 1.25;
+constexpr double leap_max = 2;
+constexpr int growing_rounds = 2;
+constexpr double loss_rise = 0.1;
+// After any leap of the window: one round trip until what was sent since is acknowledged, and
+// one of that.
+constexpr int settle_rounds = 2;
+constexpr int leap_share = 8;
+// Until it is tried again: then a tenth of a shallow queue's packets is lost in one round of ten.
+constexpr int held_rounds = 16;
+constexpr double held_share = 0.9;
+// Losses are remembered over so many packets.
+constexpr double usual_packets = 2000;
+// Nothing is usual before so many: the first two rounds.
+constexpr double usual_packets_min = 100;
+
+}  // namespace
+
+DelayModel::DelayModel(size_t packet_bytes)
+    : packet_(static_cast<double>(packet_bytes)),
+      window_(std::min(window_packets_initial * packet_,
+                       std::max(2 * packet_, window_bytes_initial_max))),
+      cubic_(packet_bytes),
+      leap_(leap_step) {}
+
+double DelayModel::window_min() const { return window_packets_min * packet_; }
+
+// What a few packets take at the bottleneck: below that no queue can be told.
+Duration DelayModel::grain() const {
+  if (best_rate_ <= 0) return Duration{};
+  const std::chrono::duration<double> seconds(grain_packets * packet_ / best_rate_);
+  return std::min<Duration>(std::chrono::duration_cast<Duration>(seconds), base());
+}
+
+Duration DelayModel::long_queue() const {
+  return std::max<Duration>(base() / long_share, long_least) + grain();
+}
+
+Duration DelayModel::kept_queue() const {
+  return std::max<Duration>(base() / queued_share, queued_least);
+}
+
+double DelayModel::usual_loss() const {
+  return usual_lost_ / std::max(1.0, usual_acked_ + usual_lost_);
+}
+
+size_t DelayModel::window_bytes() const {
+  const bool competing = mode_ == Mode::compete && drain_rounds_ == 0;
+  return competing ? cubic_.window_bytes() : static_cast<size_t>(window_);
+}
+
+// RFC 9002 section 7.7. In startup twice, so that the window may double within a round trip;
+// later the window rules, and pacing only keeps bursts apart.
+double DelayModel::pacing_bytes_per_second(const Rtt& rtt) const {
+  constexpr double gain_startup = 2;
+  constexpr double gain_later = 1.25;
+  const double gain = mode_ == Mode::startup ? gain_startup : gain_later;
+  constexpr Duration least = std::chrono::microseconds(10);
+  const auto window = static_cast<double>(window_bytes());
+  return gain * window / to_seconds(std::max(rtt.smoothed(), least));
+}
+
+void DelayModel::on_base(Instant now, Duration rtt) {
+  if (now >= base_since_ + base_period) {
+    base_before_ = base_;
+    base_ = rtt;
+    base_since_ = now;
+  }
+  if (now >= share_since_ + share_period) {
+    share_before_ = share_;
+    share_ = 0;
+    share_since_ = now;
+  }
+  base_ = std::min(base_, rtt);
+}
+
+void DelayModel::on_acked(const AckSample& sample, const Rtt& rtt) {
+  const Instant now = sample.now;
+  if (base_since_ == Instant::min()) {
+    base_since_ = drained_at_ = now;
+    if (rtt.has_sample()) on_base(now, rtt.least());
+  }
+  const bool used =
+      static_cast<double>(sample.in_flight_before) >= static_cast<double>(window_bytes()) / 2;
+  round_.used = round_.used || used;
+  round_.acked += static_cast<double>(sample.bytes);
+  few_bytes_ += static_cast<double>(sample.bytes);
+  if (sample.rtt > Duration{}) {
+    on_base(now, sample.rtt);
+    round_.most = std::max(round_.most, sample.rtt);
+    ++round_.samples;
+  }
+  if (mode_ == Mode::startup) {
+    if (used) window_ += static_cast<double>(sample.bytes);
+  } else if (mode_ == Mode::compete && drain_rounds_ == 0) {
+    cubic_.on_acked(sample, rtt);
+  }
+  if (sample.rtt > Duration{}) on_few(sample);
+  window_ = std::min(window_, window_bytes_limit);
+  if (sample.sent_at >= round_.started) on_round_end(now);
+}
+
+// The least of a few samples is the queue as it is now, without what moves single packets about.
+void DelayModel::on_few(const AckSample& sample) {
+  few_least_ = std::min(few_least_, sample.rtt);
+  ++few_samples_;
+  const bool enough =
+      few_samples_ >= few_samples_min && sample.now >= few_since_ + base() / few_share;
+  if (!enough && few_samples_ < few_samples_max) return;
+  const Duration queue = few_least_ - base();
+  const double rate = few_bytes_ / std::max(1e-6, to_seconds(sample.now - few_since_));
+  few_before_ = few_least_;
+  few_least_ = Duration::max();
+  few_samples_ = 0;
+  few_since_ = sample.now;
+  few_bytes_ = 0;
+  // Acknowledgements that came bunched tell too much, and a whole flight too little.
+  if (mode_ == Mode::startup &&
+      queue >= std::max<Duration>(base() / rise_share, rise_least) + grain())
+    leave_startup(sample.now, std::clamp(rate, sample.service_rate, 2 * sample.service_rate));
+}
+
+// The window has doubled since the packets went that are acknowledged now: not it, but the rate at
+// which they were served tells what the path holds.
+void DelayModel::leave_startup(Instant now, double rate) {
+  mode_ = Mode::steady;
+  service_rate_ = rate;
+  window_ = std::clamp(rate * to_seconds(base()) + queued_packets * packet_, window_min(), window_);
+  growing_ = Growing{};
+  settle_rounds_ = settle_rounds;
+  drained_at_ = now + look_first - drain_interval;
+  round_ = Round{};  // what it has seen so far was another window's
+  round_.started = now;
+}
+
+void DelayModel::on_round_end(Instant now) {
+  const Round round = round_;
+  round_ = Round{};
+  round_.started = now;
+  if (round.samples == 0 || round.started == Instant::min()) return;
+  const double seconds = std::max(1e-6, to_seconds(now - round.started));
+  const Duration queue =
+      std::min(few_samples_ < few_samples_min ? few_before_ : few_least_, few_least_) - base();
+  const double rate = round.acked / seconds;
+  longest_queue_ = std::max(round.most - base(), longest_queue_ * 31 / 32);
+  if (drain_rounds_ > 0) {
+    if (--drain_rounds_ == 0) finish_drain(now, queue);
+    return;
+  }
+  if (round.used) service_rate_ = (round.acked + round.lost) / seconds;
+  if (mode_ == Mode::startup && loses_more(round.acked, round.lost))
+    return leave_startup(now, rate / (1 - usual_loss()));
+  if (growing_.from == 0 && settle_rounds_ == 0) remember_loss(round);
+  switch (mode_) {
+    case Mode::startup:
+      if (!round.used) return;
+      flat_rounds_ = rate >= best_rate_ * startup_growth ? 0 : flat_rounds_ + 1;
+      best_rate_ = std::max(best_rate_, rate);
+      if (flat_rounds_ >= flat_rounds_max) leave_startup(now, best_rate_);
+      return;
+    case Mode::compete:
+      look_around(now, queue);
+      return;
+    case Mode::steady:
+      if (round.used) steer(now, queue, round);
+      return;
+  }
+}
+
+// Window times base / (base + queue) is what the path holds; what is to be queued comes on top.
+void DelayModel::steer(Instant now, Duration queue, const Round& round) {
+  judge_growth(now, round);
+  if (settle_rounds_ > 0 && --settle_rounds_ > 0) return;
+  const Duration keep = kept_queue();
+  long_rounds_ = queue > long_queue() ? long_rounds_ + 1 : 0;
+  share_ = std::max(share_, window_);
+  const bool squeezed = window_ < std::max(share_, share_before_) / 2 && queue > keep;
+  if (long_rounds_ > long_rounds_max || (squeezed && now >= drained_at_ + look_again))
+    return start_drain(now, true, Mode::steady);
+  if (now >= drained_at_ + (look_deeper_ ? look_again : drain_interval))
+    return start_drain(now, false, Mode::steady);
+  const double before = window_;
+  const double wanted =
+      window_ * to_seconds(base() + keep) / to_seconds(base() + queue) + queued_packets * packet_;
+  if (wanted <= window_) {
+    window_ = std::max(wanted, window_min());
+    growing_ = Growing{};
+    leap_ = leap_step;
+  } else if (now >= held_until_) {
+    grow(wanted, queue < keep / 2);
+  }
+  if (std::abs(window_ - before) > before / leap_share) settle_rounds_ = settle_rounds;
+}
+
+// By the law's steps; by leaps where some of them have shown no queue.
+void DelayModel::grow(double wanted, bool queue_is_gone) {
+  const bool leaps = queue_is_gone && growing_.rounds > growing_rounds;
+  const bool paid = growing_.rounds > growing_rounds && window_ >= growing_.from * leap_step;
+  if (growing_.from == 0 || leaps || paid) growing_ = Growing{.from = window_};
+  window_ = leaps ? std::max(wanted, window_ * leap_) : wanted;
+  if (leaps) leap_ = std::min(leap_ * leap_step, leap_max);
+}
+
+void DelayModel::remember_loss(const Round& round) {
+  usual_acked_ += round.acked;
+  usual_lost_ += round.lost;
+  if (usual_acked_ + usual_lost_ < usual_packets * packet_) return;
+  usual_acked_ /= 2;
+  usual_lost_ /= 2;
+}
+
+// By more than chance makes of so few packets: three standard deviations.
+bool DelayModel::loses_more(double acked, double lost) const {
+  const double all = acked + lost;
+  if (usual_acked_ + usual_lost_ < usual_packets_min * packet_ || all < packet_) return false;
+  const double usual = usual_loss();
+  const double deviation = std::sqrt(std::max(usual, loss_rise) * packet_ / all);
+  return lost / all > usual + std::max(loss_rise, 3 * deviation);
+}
+
+// Rule 3.
+void DelayModel::judge_growth(Instant now, const Round& round) {
+  if (growing_.from == 0 || ++growing_.rounds < growing_rounds) return;
+  growing_.acked += round.acked;
+  growing_.lost += round.lost;
+  if (!loses_more(growing_.acked, growing_.lost)) return;
+  // A little below what it was, so that what is lost there is by chance alone and becomes usual.
+  window_ = std::max(growing_.from * held_share, window_min());
+  growing_ = Growing{};
+  leap_ = leap_step;
+  settle_rounds_ = settle_rounds;
+  held_until_ = now + held_rounds * base();
+}
+
+// While competing: the question is put when the queue is long. Just after all have given way it is
+// short, and then others do not show.
+void DelayModel::look_around(Instant now, Duration queue) {
+  short_rounds_ = queue < kept_queue() + grain() ? short_rounds_ + 1 : 0;
+  if (short_rounds_ >= short_rounds_max) {
+    window_ = static_cast<double>(cubic_.window_bytes());
+    mode_ = Mode::steady;
+    return;
+  }
+  if (now >= drained_at_ + drain_interval && queue >= longest_queue_ * 3 / 4)
+    start_drain(now, true, Mode::compete);
+}
+
+void DelayModel::start_drain(Instant now, bool asks, Mode then) {
+  const double share = asks || look_deeper_ ? drain_share_ask : drain_share_look;
+  drained_window_ = static_cast<double>(window_bytes());
+  mode_ = then;
+  drain_asks_ = asks;
+  base_before_drain_ = base();
+  drain_rounds_ = drain_rounds;
+  drained_at_ = now;
+  long_rounds_ = 0;
+  window_ = std::clamp(share * service_rate_ * to_seconds(base()), window_min(), drained_window_);
+}
+
+void DelayModel::finish_drain(Instant now, Duration queue) {
+  look_deeper_ = base() < base_before_drain_ - (kept_queue() + grain()) / 2;
+  if (drain_asks_ && queue > base() / others_share + kept_queue() + grain()) return compete(now);
+  if (drain_asks_ && mode_ == Mode::steady) share_ = share_before_ = 0;
+  mode_ = Mode::steady;
+  growing_ = Growing{};
+  settle_rounds_ = settle_rounds;
+  // Before a look all was well; after a question the path's share is found anew.
+  window_ = drain_asks_ ? window_ / drain_share_ask + queued_packets * packet_ : drained_window_;
+}
+
+// With what was its share before the others took it; from there on like any newcomer.
+void DelayModel::compete(Instant now) {
+  drained_at_ = now;
+  if (mode_ == Mode::compete) return;
+  mode_ = Mode::compete;
+  cubic_.start(std::max({window_, share_, share_before_}) / 2);
+  short_rounds_ = 0;
+}
+
+void DelayModel::on_lost(const LossSample& sample, const Rtt& rtt) {
+  round_.lost += static_cast<double>(sample.bytes);
+  few_bytes_ += static_cast<double>(sample.bytes);
+  if (sample.persistent) {
+    // RFC 9002 section 7.6.2.
+    window_ = window_min();
+    mode_ = Mode::startup;
+    drain_rounds_ = 0;
+    best_rate_ = 0;
+    flat_rounds_ = 0;
+    return;
+  }
+  if (mode_ != Mode::compete || drain_rounds_ > 0) return;
+  if (rtt.latest() - base() >= longest_queue_ / 2) cubic_.on_lost(sample, rtt);
+}
+
+void DelayModel::on_lost_spuriously(Instant sent_at) {
+  if (mode_ == Mode::compete) cubic_.on_lost_spuriously(sent_at);
+}
+
+void DelayModel::on_packet_size(size_t packet_bytes) {
+  packet_ = static_cast<double>(packet_bytes);
+  cubic_.on_packet_size(packet_bytes);
+  window_ = std::max(window_, window_min());
+}
+
+std::unique_ptr<Congestion> make_congestion(CongestionControl kind, size_t packet_bytes) {
+  if (kind == CongestionControl::cubic) return std::make_unique<Cubic>(packet_bytes);
+  return std::make_unique<DelayModel>(packet_bytes);
+}
+
+}  // namespace mrt
