@@ -22,9 +22,9 @@ Connection::Connection(Instant now, Household& household, const Names& names, co
                        const Random::Seed& seed, const NetworkKey& shown)
     : household_(household),
       names_(names),
-      random_(seed),
+      seed_(seed),
       path_(path, true),
-      sender_(random_.fork(), household.config.congestion, packet_bytes_initial),
+      sender_(new_random().fork(), household.config.congestion, packet_bytes_initial),
       initiator_id_(names.handshake_id),
       key_shown_(shown) {
   call(now, names.handshake_id, shown);
@@ -35,10 +35,16 @@ Connection::Connection(Instant now, Household& household, const Names& names, co
                        const TransportParameters& theirs, const NetworkKey& key)
     : household_(household),
       names_(names),
-      random_(seed),
+      seed_(seed),
       path_(path, false),
-      sender_(random_.fork(), household.config.congestion, packet_bytes_initial) {
+      sender_(new_random().fork(), household.config.congestion, packet_bytes_initial) {
   if (!accept(now, rcon, theirs, key)) state_ = State::dead;
+}
+
+Random Connection::new_random() {
+  Random out(seed_);
+  seed_ = out.fork();
+  return out;
 }
 
 TransportParameters Connection::our_parameters() const {
@@ -199,13 +205,18 @@ void Connection::give_memory_back() {
   if (path_answers_.empty()) path_answers_ = {};
 }
 
+// Beyond what a queue drops when a flow fills it now and then.
+static constexpr double lossy_share = 0.02;
+
 void Connection::update_timers(Instant now) {
   if (state_ != State::open) return;
   // RFC 9002 section 6.2.2.1: with nothing to be sent to an unproven address no timer helps.
   const bool may_send = path_.allowance() >= short_packet_bytes_min;
   // An ack that is due goes with the next poll_transmit().
   timers_.set(Timer::ack, may_send && !receiver_.ack_due(now) ? receiver_.ack_at() : never);
-  timers_.set(Timer::loss, may_send ? sender_.loss_at(theirs_.ack_delay_max) : never);
+  timers_.set(Timer::loss,
+              may_send ? sender_.loss_at(theirs_.ack_delay_max, recent_loss_.share() > lossy_share)
+                       : never);
   // So does a copy, unless neither window nor urgent_ lets it: then the next ack does.
   timers_.set(Timer::repeat, repeat_at() > now ? repeat_at() : never);
   timers_.set(Timer::mtu, mtu_.deadline());

@@ -134,6 +134,8 @@ class Connection {
   enum class State { requesting, half_open, open, closing, draining, dead };
 
   // connection_handshake.cpp
+  /// What is drawn is so little that no generator is kept for it.
+  Random new_random();
   TransportParameters our_parameters() const;
   void start_open(Instant now, bool initiator);
   void call(Instant now, const HandshakeId& id, const NetworkKey& shown);
@@ -188,7 +190,7 @@ class Connection {
   Household& household_;
   Names names_;
   State state_ = State::requesting;
-  Random random_;
+  Random::Seed seed_;
   PathValidator path_;
   MtuProber mtu_{packet_bytes_initial};
   Timers timers_;

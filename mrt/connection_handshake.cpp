@@ -43,8 +43,9 @@ void Connection::call(Instant now, const HandshakeId& id, const NetworkKey& show
   rcon.suites = suites_of(household_.config);
   rcon.parameters = encoded(our_parameters());
   calling_->shown = shown;
+  Random random = new_random();
   if (!household_.config.plain)
-    calling_->call.emplace(shown, household_.config.network, rcon, random_);
+    calling_->call.emplace(shown, household_.config.network, rcon, random);
   calling_->out.packet = write_packet(rcon);
   calling_->out.due = true;
   known_to_user_ = true;
@@ -56,7 +57,7 @@ void Connection::call_too(Instant now, const NetworkKey& shown) {
   if (state_ != State::half_open || calling_) return;
   // WIRE.md 3.2: an id above theirs, so that a peer that really calls ignores ours, and one in
   // whose name somebody else called answers it.
-  HandshakeId id = random_.array<16>();
+  HandshakeId id = new_random().array<16>();
   if (id < initiator_id_) id[0] = 0xff;
   call(now, id, shown);
 }
@@ -72,7 +73,8 @@ bool Connection::accept(Instant now, const Rcon& rcon, const TransportParameters
   acon.parameters = encoded(our_parameters());
   std::optional<Agreed> agreed;
   if (acon.suite != suite_plain) {
-    agreed = answer_call(key, household_.config.network, random_, rcon, acon);
+    Random random = new_random();
+    agreed = answer_call(key, household_.config.network, random, rcon, acon);
     if (!agreed) return false;
   }
   state_ = State::half_open;

@@ -203,7 +203,7 @@ void Connection::follow_peer(Instant now, const Path& path, size_t bytes) {
     path_.set_local(path.local);
     return;
   }
-  path_.move_to(now, path, bytes, random_.u64(), probe_timeout());
+  path_.move_to(now, path, bytes, new_random().u64(), probe_timeout());
   start_path(old, was_proven);
 }
 

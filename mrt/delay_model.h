@@ -44,14 +44,20 @@ class DelayModel final : public Congestion {
     bool used = false;  // the window was what held us back
   };
 
+  /// Of one or several rounds, in bytes a second.
+  struct Rates {
+    double acked = 0;
+    double lost = 0;
+    double lost_share() const { return lost > 0 ? lost / (acked + lost) : 0; }
+  };
+
   void on_round_end(Instant now);
   void on_few(const AckSample& sample);
   void leave_startup(Instant now, double rate);
-  void steer(Instant now, Duration queue, const Round& round);
-  void grow(double wanted, bool queue_is_gone);
-  void judge_growth(Instant now, const Round& round);
-  void remember_loss(const Round& round);
-  bool loses_more(double acked, double lost) const;
+  void steer(Instant now, Duration queue, const Rates& rates);
+  void refer(const Rates& rates);
+  bool pays(Instant now, const Rates& rates);
+  void grow(double wanted);
   void look_around(Instant now, Duration queue);
   void start_drain(Instant now, bool asks, Mode then);
   void finish_drain(Instant now, Duration queue);
@@ -62,7 +68,6 @@ class DelayModel final : public Congestion {
   Duration grain() const;
   Duration long_queue() const;
   Duration kept_queue() const;
-  double usual_loss() const;
 
   double packet_;
   double window_;
@@ -93,19 +98,21 @@ class DelayModel final : public Congestion {
 
   // Startup.
   double best_rate_ = 0;  // acknowledged bytes a second
-  int flat_rounds_ = 0;   // that brought no more rate
+  int flat_rounds_ = 0;   // that brought no more
 
-  // Rule 3. Of rounds in which nothing was tried: what was acknowledged, and lost.
-  double usual_acked_ = 0;
-  double usual_lost_ = 0;
-  struct Growing {
-    double from = 0;  // the window before; 0: it does not grow
-    int rounds = 0;
-    double acked = 0;
-    double lost = 0;
+  // Rule 3.
+  struct Reference {
+    double window = 0;  // 0: not known
+    Rates rates;
   };
-  Growing growing_;
-  double leap_;  // the next one's factor
+  struct Trial {
+    Rates rates;
+    int rounds = 0;
+  };
+  Reference reference_;
+  Trial trial_;
+  int calm_rounds_ = 0;  // without a queue
+  double leap_;          // the next one's factor
   Instant held_until_ = Instant::min();
 
   // Rules 1 and 2.

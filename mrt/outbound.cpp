@@ -83,7 +83,9 @@ bool Outbound::send_message(Priority priority, SharedBytes bytes) {
     return false;
   }
   const StreamId id = make_stream_id(streams_.next_message(), true, initiator_);
-  Stream& stream = streams_.add_message(Stream(priority, limits_.message_bytes_max));
+  Stream& stream = streams_.add_message();
+  stream.set_priority(priority);
+  stream.raise_limit(limits_.message_bytes_max);
   queued_ += bytes->size();
   stream.append(std::move(bytes));
   stream.finish();

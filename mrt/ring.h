@@ -36,6 +36,12 @@ class Ring {
     slots_[end_number() & (capacity_ - 1)] = std::move(value);
     ++size_;
   }
+  /// One more, as T() makes it, to be filled where it is.
+  T& add() {
+    static_assert(!std::is_trivially_destructible_v<T>, "pop() leaves such a slot as it was");
+    if (size_ == capacity_) resize(capacity_ == 0 ? 2 : capacity_ * 2);
+    return slots_[(begin_ + size_++) & (capacity_ - 1)];
+  }
   void pop() {
     CHECK(!empty());
     // What an element owns goes with it.

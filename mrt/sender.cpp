@@ -23,6 +23,8 @@ constexpr uint64_t skip_interval_max = 1024;
 // that slept for seconds shall be found awake within two.
 constexpr int backoff_max = 6;
 constexpr Duration probe_interval_max = std::chrono::seconds(2);
+// See loss_at(): a quarter and a half of a time-out behind the first.
+constexpr int hasty_probes = 2;
 // RFC 9002 section 6.2.4: "An endpoint MAY send up to two full-sized datagrams".
 constexpr int probes_per_timeout = 2;
 // See loss_at().
@@ -281,7 +283,7 @@ const SendOutcome& Sender::on_loss_timer(Instant now) {
   return outcome_;
 }
 
-Instant Sender::loss_at(Duration delay_max) const {
+Instant Sender::loss_at(Duration delay_max, bool lossy) const {
   if (loss_time_ != never) return loss_time_;
   if (eliciting_outstanding_ == 0) return never;
   // RFC 8985 section 7.2 too counts the peer's delay only where one packet alone is out: of three
@@ -289,7 +291,12 @@ Instant Sender::loss_at(Duration delay_max) const {
   const bool ack_may_wait = eliciting_outstanding_ < lone_packets;
   const Duration once = ack_may_wait ? rtt_.probe_timeout(delay_max)
                                      : std::max(rtt_.probe_timeout(Duration{}), timeout_min);
-  const Duration wait = std::min(once * (1 << backoff_), std::max(once, probe_interval_max));
+  // RFC 9002 section 6.2.1 doubles the wait, since it may be the path that is overloaded. Where one
+  // packet in five is lost anyway, the first two probes have copies soon behind them.
+  if (lossy && backoff_ > 0 && backoff_ <= hasty_probes)
+    return last_eliciting_at_ + once * backoff_ / (2 * hasty_probes);
+  const int doublings = lossy ? std::max(0, backoff_ - hasty_probes - 1) : backoff_;
+  const Duration wait = std::min(once * (1 << doublings), std::max(once, probe_interval_max));
   return last_eliciting_at_ + wait;
 }
 
@@ -304,11 +311,6 @@ const std::vector<SentFrame>& Sender::oldest_outstanding() {
     ++packets;
   }
   return oldest_;
-}
-
-size_t Sender::oldest_outstanding_bytes() const {
-  const uint64_t oldest = settled_.first_gap(packets_.begin_number());
-  return packets_.holds(oldest) ? packets_[oldest].bytes : 0;
 }
 
 void Sender::drop_settled(Instant now) {

@@ -88,12 +88,12 @@ class Sender {
   void on_handshake_guess(Duration longest) { rtt_.on_guess(longest); }
 
   /// When on_loss_timer() is due; never where nothing is outstanding.
-  Instant loss_at(Duration delay_max) const;
+  /// `lossy`: the path loses packets whatever is sent.
+  Instant loss_at(Duration delay_max, bool lossy = false) const;
   /// Ack-eliciting packets to send now whatever the window says (RFC 9002 section 6.2.4).
   int probes_wanted() const { return probes_wanted_; }
   /// Frames of the oldest outstanding packets, for probes: worth more than a PING.
   const std::vector<SentFrame>& oldest_outstanding();
-  size_t oldest_outstanding_bytes() const;
 
   /// What may be sent now: window less in flight, paced. At most `peer_buffer` in flight.
   size_t window_room(size_t peer_buffer) const;

@@ -56,16 +56,18 @@ class StreamTable {
   /// The index of the next message.
   uint64_t next_message() const { return messages_.end_number(); }
   /// Its place is good until the next is added.
-  Stream& add_message(Stream stream) {
-    messages_.push({std::move(stream), true});
-    return messages_[messages_.end_number() - 1].stream;
+  Stream& add_message() {
+    Place& place = messages_.add();
+    place.used = true;
+    return place.stream;
   }
   void erase(StreamId id) {
     if (!is_message(id)) {
       ordered_.erase(id);
     } else if (contains(id)) {
-      messages_[stream_index(id)].used = false;
-      messages_[stream_index(id)].stream = {};
+      const uint64_t index = stream_index(id);
+      messages_[index].used = false;
+      if (index > messages_.begin_number()) messages_[index].stream = {};
       while (!messages_.empty() && !messages_.front().used) messages_.pop();
     }
   }

@@ -165,7 +165,7 @@ struct EndpointConfig {
   std::optional<Cipher> only_cipher;
   bool keylog = false;  // KeysLogged events
   uint64_t packets_per_key = packets_per_key_default;
-  // A star of thousands, not dozens; each idle connection costs less than 10 KB.
+  // A star of thousands, not dozens; each idle connection costs about 4 KB.
   size_t connections_max = 5'000;
   size_t half_open_max = 512;  // a burst of joins, and 4 MB of state at most
   // How much is in flight; cubic is for comparison, it yields to random loss.

@@ -236,7 +236,7 @@ size_t UdpSocket::send_all(std::span<const Outgoing> all, size_t& part) {
   size_t done = 0;
   part = 0;
   while (done < all.size()) {
-    const size_t together = send_together(all.subspan(done));
+    const size_t together = all.size() - done > 1 ? send_together(all.subspan(done)) : 0;
     done += together;
     if (together == together_max || done == all.size()) continue;
     // Where it stopped, one call by itself tells why.

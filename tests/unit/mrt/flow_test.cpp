@@ -68,8 +68,8 @@ TEST_CASE("messages that are not taken hold back the sender until they are") {
       ++sent;
     pair.run(100ms);
   }
-  // 250,000 bytes are with the receiver, whose last bytes of window are for what is interactive; the
-  // send buffer holds 2 MB more.
+  // 250,000 bytes are with the receiver, whose last bytes of window are for what is interactive;
+  // the send buffer holds 2 MB more.
   CHECK(sent == 5 + 41);
   pair.polls_events[Pair::right] = true;
   REQUIRE(pair.run(10s, [&] { return pair.messages[Pair::right].size() == sent; }));

@@ -226,11 +226,18 @@ TEST_CASE("a black hole after the packet size has grown repairs itself") {
 }
 
 TEST_CASE("30 % loss alone is not taken for a black hole for long") {
-  Pair pair(3, {.loss = 0.3});
+  EndpointConfig config = pair_config();
+  config.send_buffer_bytes = 100'000;  // a transfer long enough for the search
+  Pair pair(3, {.loss = 0.3}, config);
   REQUIRE(pair.connect());
-  pair[Pair::left].write(pair.now, *pair.id[Pair::left], first_stream, pattern(2'000'000, 1));
-  CHECK(
-      pair.run(600s, [&] { return pair.streams[Pair::right][first_stream].size() == 2'000'000; }));
+  const Bytes text = pattern(10'000'000, 1);
+  size_t written = 0;
+  CHECK(pair.run(600s, [&] {
+    written += pair[Pair::left].write(pair.now, *pair.id[Pair::left], first_stream,
+                                      ByteView(text).subspan(written));
+    return pair.streams[Pair::right][first_stream].size() == text.size();
+  }));
+  CHECK(pair.streams[Pair::right][first_stream] == text);
   CHECK(pair[Pair::left].stats(*pair.id[Pair::left])->mtu_bytes >= 1'400);
 }
 

@@ -25,7 +25,7 @@ TEST_CASE("streams are found by id, and a message's place goes when it and all b
                                   : make_stream_id(static_cast<uint64_t>(step), false, true);
       ++made;
       if (message)
-        table.add_message(std::make_shared<int>(made));
+        table.add_message() = std::make_shared<int>(made);
       else
         table.add(id, std::make_shared<int>(made));
       model[id] = made;
