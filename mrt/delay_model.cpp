@@ -65,8 +65,9 @@ constexpr Duration drain_interval = std::chrono::seconds(5);
 // A round trip less than the least: others are here, and the truth may lie deeper still.
 constexpr Duration look_again = std::chrono::milliseconds(500);
 // The first look comes sooner: whoever came late has seen only a queue.
-constexpr Duration share_period = std::chrono::seconds(5);
 constexpr Duration look_first = std::chrono::seconds(1);
+// What the window was before others came is remembered one to two of these.
+constexpr Duration share_period = std::chrono::seconds(5);
 // The least round trip is remembered one to two of these: several drains. Longer than a route
 // usually lasts would make a longer one look like a competitor's queue.
 constexpr Duration base_period = std::chrono::seconds(20);
@@ -89,6 +90,7 @@ constexpr int leap_share = 8;
 // Until it is tried again, from a little below: a shallow queue then loses packets in few rounds.
 constexpr int held_rounds = 16;
 constexpr double held_share = 0.9;
+
 }  // namespace
 
 DelayModel::DelayModel(size_t packet_bytes)
@@ -192,8 +194,8 @@ void DelayModel::on_few(const AckSample& sample) {
     leave_startup(sample.now, std::clamp(rate, sample.service_rate, 2 * sample.service_rate));
 }
 
-// The window has doubled since the packets went that are acknowledged now: not it, but the rate at
-// which they were served tells what the path holds.
+// The window has grown more than twofold since the packets went that are acknowledged now: not it,
+// but the rate at which they were served tells what the path holds.
 void DelayModel::leave_startup(Instant now, double rate) {
   mode_ = Mode::steady;
   service_rate_ = rate;

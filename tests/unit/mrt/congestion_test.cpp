@@ -77,6 +77,14 @@ TEST_CASE("the model fills a link in a few round trips and drops next to nothing
   CHECK(seen.sent_per_delivered < 1.06);
 }
 
+// Minutes of bulk, which a sanitizer makes hours and learns nothing new from.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool too_slow = true;
+#else
+constexpr bool too_slow = false;
+#endif
+TEST_SUITE_BEGIN("bottleneck" * doctest::skip(too_slow));
+
 TEST_CASE("the model keeps its rate where one packet in five is lost, and CUBIC does not") {
   const LinkConfig lossy{.loss = 0.2};
   const Alone seen = run_alone(lossy, 4s);
@@ -156,6 +164,8 @@ TEST_CASE("slow and fast links are filled too") {
   const LinkConfig fast{.bits_per_second = 1e9, .queue_bytes = 200e3, .delay = 200us};
   CHECK(run_alone(fast, 1s).mbit > 900);
 }
+
+TEST_SUITE_END();
 
 TEST_CASE("the model's first window is what the minimum allows, whatever the packet's size") {
   for (const size_t packet : {1'200u, 8'972u, 65'507u}) {
