@@ -28,7 +28,6 @@ struct AckSample {
   // What was acknowledged or lost in the newest packet's flight, in bytes a second: what the
   // bottleneck served, as long as losses are random. 0: unknown.
   double service_rate = 0;
-  bool application_limited = false;  // the rate was set by us having nothing to send
 };
 
 /// What one pass of loss detection found.

@@ -253,9 +253,7 @@ size_t Connection::build_packet(Instant now, MutableBytes room) {
   CHECK(out.ok());
   const size_t size = seal_packet(room, out.size());
   acks_alone_ = elicits ? 0 : acks_alone_ + 1;
-  sender_.on_sent(
-      now, {.bytes = size, .ack_eliciting = elicits, .application_limited = size < room.size()},
-      records_);
+  sender_.on_sent(now, {.bytes = size, .ack_eliciting = elicits}, records_);
   if (!elicits) return size;
   last_eliciting_sent_ = now;
   recent_loss_.on_sent(sender_.packets_lost() - sender_.packets_lost_spuriously());

@@ -75,7 +75,6 @@ void Sender::on_sent(Instant now, const PacketSent& sent, const std::vector<Sent
   packet.bytes = static_cast<uint32_t>(sent.bytes);
   packet.ack_eliciting = sent.ack_eliciting;
   packet.mtu_probe = sent.mtu_probe;
-  packet.application_limited = sent.application_limited;
   packet.served = served_;
   if (in_flight_ == 0) served_at_ = now;  // the rate is not measured over idle time
   packet.served_at = served_at_;
@@ -177,7 +176,6 @@ void Sender::acknowledge(Instant now, uint64_t number, AckSample& sample) {
       sample.bytes += packet.bytes;
     if (packet.sent_at >= sample.sent_at) {
       sample.sent_at = packet.sent_at;
-      sample.application_limited = packet.application_limited;
       const Duration span = now - packet.served_at;
       const auto bytes = static_cast<double>(served_ - packet.served);
       sample.service_rate = span > Duration{} ? bytes / to_seconds(span) : 0;

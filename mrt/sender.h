@@ -47,7 +47,6 @@ struct PacketSent {
   size_t bytes = 0;
   bool ack_eliciting = false;
   bool mtu_probe = false;
-  bool application_limited = false;
 };
 
 /// What an ACK or the loss timer brought. Reused: valid until the next call.
@@ -131,7 +130,6 @@ class Sender {
     State state = State::outstanding;
     bool ack_eliciting = false;
     bool mtu_probe = false;
-    bool application_limited = false;
     bool old_path = false;
   };
 

@@ -152,11 +152,15 @@ void DriverCore::State::rest_from_reading(Watch& watch) {
 
 void DriverCore::State::read_after_rest() {
   rested_at = never;
+  bool pumped = false;
   for (const auto& watch : watches) {
-    if (!std::exchange(watch->resting, false) || blocked_on == watch.get()) continue;
+    // One that waits for room is polled for both; and what was read may have ended it all.
+    if (!std::exchange(watch->resting, false) || blocked_on == watch.get() || closed) continue;
     poll_for(*watch, UV_READABLE);
     on_ready(*watch, 0, UV_READABLE);
+    pumped = true;
   }
+  if (!pumped) pump();
 }
 
 void DriverCore::State::on_timer() {

@@ -309,3 +309,62 @@ TEST_CASE("close() from within an event, and with a batch blocked, is clean") {
   loop.turn_until([&] { return bird.closed; });
   CHECK(bird.driver.sockets().empty());
 }
+
+TEST_CASE("a machine with patience is read several datagrams at a time, and rings on time") {
+  TurningLoop loop;
+  Bird from(loop, fixture::loopback_v4);
+  Bird to(loop, fixture::loopback_v4);
+  to.parrot.patience = std::chrono::milliseconds(200);
+  const auto say = [&](uint8_t number) {
+    from.parrot.say({from.address(), to.address()}, pattern(10, number), 10);
+    from.driver.wake();
+  };
+  say(0);
+  loop.turn_until([&] { return to.heard.size() == 1; });
+  const uint64_t reads = to.driver.sockets()[0]->stats().receive_calls;
+  const Instant soon = monotonic_now() + std::chrono::milliseconds(5);
+  to.parrot.rings = {soon};
+  to.driver.wake();
+  for (uint8_t i = 1; i <= 5; ++i) say(i);
+  loop.turn_until([&] { return to.heard.size() == 7; });
+  CHECK(to.heard[1].rang == soon);
+  CHECK(to.driver.sockets()[0]->stats().receive_calls == reads + 1);
+}
+
+TEST_CASE("a socket that waits for room while it rests is given up in time") {
+  TurningLoop loop;
+  const auto from = fixture::open(fixture::loopback_v4);
+  Bird to(loop, fixture::loopback_v4);
+  to.parrot.patience = std::chrono::milliseconds(10);
+  to.parrot.talks_back = true;
+  size_t part = 0;
+  const mrt::Bytes bytes = pattern(10);
+  const Outgoing question{fixture::batch_to({from->local(), to.address()}, 10, 10), bytes};
+  REQUIRE(from->send_all(std::span(&question, 1), part) == 1);
+  const kernel_faults::Scope scope(
+      Faults{.send_errno = EAGAIN, .send_refusals = 1 << 30, .never_writable = true});
+  loop.turn_until([&] { return to.driver.stats().batches_given_up == 1; });
+  CHECK(to.heard.size() == 1);
+}
+
+TEST_CASE("close() from what the first of two resting sockets has heard is clean") {
+  TurningLoop loop;
+  Bird from(loop, fixture::loopback_v4);
+  Bird to(loop, fixture::loopback_v4);
+  to.driver.add(fixture::open(fixture::loopback_v4, {}));
+  to.parrot.patience = std::chrono::milliseconds(100);
+  const auto say_to_both = [&] {
+    for (const size_t i : {0u, 1u})
+      from.parrot.say({from.address(), to.address(i)}, pattern(10), 10);
+    from.driver.wake();
+  };
+  say_to_both();
+  loop.turn_until([&] { return to.heard.size() == 2; });
+  to.on_any = [&] {
+    to.on_any = nullptr;
+    to.driver.close([&] { to.closed = true; });
+  };
+  say_to_both();
+  loop.turn_until([&] { return to.closed; });
+  CHECK(to.driver.sockets().empty());
+}

@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -50,4 +51,11 @@ extern "C" int setsockopt(int fd, int level, int name, const void* value, sockle
     return -1;
   }
   return static_cast<int>(syscall(SYS_setsockopt, fd, level, name, value, size));
+}
+
+extern "C" int epoll_ctl(int poll, int operation, int fd, epoll_event* wanted) noexcept {
+  epoll_event event{};
+  if (wanted != nullptr) event = *wanted;
+  if (faults.never_writable) event.events &= ~uint32_t{EPOLLOUT};
+  return static_cast<int>(syscall(SYS_epoll_ctl, poll, operation, fd, &event));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// A kernel that refuses: this program's own sendmsg, sendmmsg and setsockopt stand before
-// the C library's and fail as asked, else pass the call on. Loopback alone never has a full
+// A kernel that refuses: this program's own sendmsg, sendmmsg, setsockopt and epoll_ctl stand
+// before the C library's and fail as asked, else pass the call on. Loopback alone never has a full
 // send buffer, nor a device that cannot segment.
 #pragma once
 
@@ -13,6 +13,7 @@ struct Faults {
   bool only_segmented = false;  // only those with UDP_SEGMENT
   int send_cut_to = 0;          // sendmmsg takes at most so many messages; 0: all
   bool udp_options_unknown = false;
+  bool never_writable = false;  // who waits for room hears nothing
 };
 
 /// What is in force; reset when a test ends.

@@ -26,6 +26,7 @@ struct Parrot {
   bool talks_back = false;
   bool chatters = false;  // always has one more batch for chatter_path
   mrt::Path chatter_path;
+  mrt::Duration patience{};  // datagrams may lie that long
   std::deque<Speech> to_say;
   std::deque<Event> events;
   std::multiset<mrt::Instant> rings;
@@ -61,6 +62,7 @@ struct Parrot {
     return next;
   }
   mrt::Instant next_timeout() const { return rings.empty() ? mrt::never : *rings.begin(); }
+  mrt::Duration take_patience() { return patience; }
   bool is_consistent() const { return true; }
 };
 
