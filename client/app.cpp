@@ -77,7 +77,7 @@ App::~App() {
   session_.reset();
   remember_.reset();
   last_moment_.reset();
-  signals_.clear();
+  signals_.reset();
   console_.reset();
   // What was let go of is closed in the next turn.
   uv_run(&loop_, UV_RUN_DEFAULT);
@@ -94,7 +94,9 @@ ExitCode App::run() {
     if (!warning.empty()) view_->note("thuban: warning: " + warning);
   }
   if (!open_session()) return exit_code_;
-  watch_signals();
+  signals_ = std::make_unique<Signals>(
+      &loop_, std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP, SIGCONT},
+      [this](int number) { on_signal(number); });
   warn_early();
   const mrt::Address address =
       session_->addresses().empty() ? mrt::Address{} : session_->addresses().front();
@@ -339,21 +341,6 @@ void App::on_output_broken(int error) {
   leave(ExitCode::failed, why);
 }
 
-void App::watch_signals() {
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP, SIGCONT}) {
-    Handle<uv_signal_t> signal(new uv_signal_t);
-    uv_signal_init(&loop_, signal.get());
-    signal->data = this;
-    uv_signal_start(
-        signal.get(),
-        [](uv_signal_t* caught, int caught_number) {
-          static_cast<App*>(caught->data)->on_signal(caught_number);
-        },
-        number);
-    signals_.push_back(std::move(signal));
-  }
-}
-
 void App::on_signal(int number) {
   switch (number) {
     case SIGWINCH:
@@ -396,7 +383,7 @@ void App::finish() {
   view_->end_progress();
   task_.on_end();
   view_->show(Ended{reason_});
-  signals_.clear();
+  signals_.reset();
   // Output that nobody reads would keep the loop alive.
   session_->close([this] { uv_stop(&loop_); });
 }

@@ -22,6 +22,7 @@
 #include "client/keylog.h"
 #include "client/options.h"
 #include "client/session.h"
+#include "client/signals.h"
 #include "client/state_dir.h"
 #include "client/view.h"
 
@@ -103,7 +104,6 @@ class App {
   void on_failed(const node::CommandFailed& failed);
   void remember_peers();
   void on_output_broken(int error);
-  void watch_signals();
   void on_signal(int number);
   void on_interrupt(const std::string& reason);
   void finish();
@@ -119,7 +119,7 @@ class App {
   std::unique_ptr<KeyLog> keylog_;
   std::unique_ptr<StateDir> state_;
   std::unique_ptr<Session> session_;
-  std::vector<Handle<uv_signal_t>> signals_;
+  std::unique_ptr<Signals> signals_;
   std::unique_ptr<Deadline> remember_;  // while the roster has changed and was not written down
   std::unique_ptr<Deadline> last_moment_;
   std::map<node::CommandId, std::string> commands_;

@@ -73,12 +73,15 @@ constexpr std::array<VerbRow, 12> verbs = {{
      "sealed and plain, as a table. Nobody there within 10 s: exit code 3.\n"
      "\n"
      "  --bytes N     send: so many bytes, or 64k, 10M, 2G\n"
-     "  --seconds S   send: for so long instead; what was acknowledged then is counted\n"
+     "  --seconds S   send: for so long instead; what was acknowledged then is counted.\n"
+     "                With nothing behind it: the time of each bulk run (2)\n"
+     "  --omit S      send: so long before that, which is not counted\n"
      "  --streams N   send: over so many streams (1)\n"
      "  --count N     ping: so many messages (100)\n"
      "  --rate R      ping: so many a second (100)\n"
      "  --size B      ping: bytes of each (100)\n"
-     "  --congestion WHICH  model (default) or cubic: what this side sends by\n"
+     "  --congestion WHICH\n"
+     "                model (default) or cubic: what this side sends by\n"
      "\n"
      "  thuban bench serve --bind 0.0.0.0:7702\n"
      "  thuban bench send 192.0.2.7:7702 --bytes 1G\n"
@@ -114,6 +117,19 @@ constexpr std::string_view common_options =
   --help, --version     also after a command
 )";
 
+// Of these a bench has no use for the most: it is no node.
+constexpr std::string_view bench_common_options =
+    R"(Of the options of every command these mean something here:
+  --bind IP:PORT        listen there, or send from there; repeatable
+                        (default: a free port on every address)
+  --nick NAME           what serve calls itself in its first line
+  --json                errors as lines of JSON too; without a command a line for each run
+  --impair SPEC         a bad link, for the lab: loss=5%,dup=1%,reorder=2%,corrupt=1%,
+                        delay=30ms,jitter=5ms,rate=10mbit,seed=7
+  --plain               no encryption, for the lab: both sides must say it
+  --help, --version     also after a command
+)";
+
 constexpr std::string_view exit_codes =
     "Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable or timed out, 4 not allowed,\n"
     "5 integrity, 6 no such file, 7 refused or full, 130 interrupted.\n";
@@ -128,7 +144,8 @@ std::string help_text(Verb verb) {
                                   [&](const VerbRow& candidate) { return candidate.verb == verb; });
     const bool bare = row->arguments.empty();
     return fmt::format("thuban {}{}{}: {}.\n\n{}\n{}\n{}", row->word, bare ? "" : " ",
-                       row->arguments, row->does, row->more, common_options, exit_codes);
+                       row->arguments, row->does, row->more,
+                       verb == Verb::bench ? bench_common_options : common_options, exit_codes);
   }
   std::string out =
       "thuban: chat and files among any hosts, in a star that outlives its centre.\n\n"

@@ -75,6 +75,7 @@ void declare(CLI::App& app, Raw& raw) {
   value("--duration", raw.duration);
   value("--bytes", raw.bench.bytes);
   value("--seconds", raw.bench.seconds);
+  value("--omit", raw.bench.omit);
   value("--streams", raw.bench.streams);
   value("--count", raw.bench.count);
   value("--rate", raw.bench.rate);
@@ -196,7 +197,7 @@ void take_own_options(Options& options, const Raw& raw) {
                                                       {"--kill", raw.kill},
                                                       {"--sealed", raw.sealed}};
   for (const auto& [option, given] : of_sim) only(given, option, verb == Verb::sim);
-  only(raw.bench.any(), "an option of bench", verb == Verb::bench);
+  only(!raw.bench.given().empty(), raw.bench.given(), verb == Verb::bench);
 
   if (!raw.to.empty()) options.target = required_target(raw.to);
   if (!raw.from.empty()) options.target = required_target(raw.from);
@@ -394,6 +395,10 @@ void take_rest(Options& options, const Raw& raw, const Environment& environment)
 /// A bench knows no network, no password and no state: of the common options few mean anything.
 void take_bench(Options& options, const Raw& raw, const std::vector<std::string>& words,
                 const Environment& environment) {
+  // Who says these expects to be alone with those who know it.
+  if (!raw.password_file.empty() || raw.ask_password) {
+    throw Mistake{"bench takes no password: whoever reaches it may use it"};
+  }
   std::string why;
   const auto bench = parse_bench(words, raw.bench, why);
   if (!bench) throw Mistake{why};
@@ -473,11 +478,13 @@ std::variant<Options, Leave> parse_options(const std::vector<std::string>& argum
   CLI::App app;
   Raw raw;
   declare(app, raw);
-  std::string mistake;
+  std::string mistake, about;
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     if (raw.version) return Leave{ExitCode::done, fmt::format("thuban {}\n", version())};
-    return understand(raw, take_words(app), environment);
+    std::vector<std::string> words = take_words(app);
+    if (!words.empty() && find_verb(words.front())) about = words.front() + " ";
+    return understand(raw, std::move(words), environment);
   } catch (const Leave& leave) {
     return leave;
   } catch (const Mistake& error) {
@@ -485,7 +492,8 @@ std::variant<Options, Leave> parse_options(const std::vector<std::string>& argum
   } catch (const CLI::ParseError& error) {
     mistake = clean(error.what(), 200);
   }
-  return Leave{ExitCode::usage, fmt::format("thuban: {} (thuban --help says more)\n", mistake)};
+  return Leave{ExitCode::usage,
+               fmt::format("thuban: {} (thuban {}--help says more)\n", mistake, about)};
 }
 
 }  // namespace client

@@ -14,7 +14,7 @@
 #include <variant>
 #include <vector>
 
-#include "client/bench_options.h"
+#include "client/bench/options.h"
 #include "client/impair.h"
 #include "client/sim_command.h"
 #include "client/target.h"

@@ -3,17 +3,21 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <memory>
+#include <system_error>
 
 #include "client/access.h"
 #include "client/app.h"
-#include "client/bench.h"
+#include "client/bench/bench.h"
 #include "client/demo.h"
 #include "client/hash_command.h"
 #include "client/json.h"
@@ -88,6 +92,21 @@ int run_prompt(const Options& options) {
   return run_app(options, task);
 }
 
+/// What a command says, or that standard output did not take it all. Who read it and has gone has
+/// seen enough.
+int with_output_written(int code) {
+  const bool failed = std::fflush(stdout) != 0;
+  const int error = failed ? errno : 0;
+  if (!failed && std::ferror(stdout) == 0) return code;
+  pollfd reader{STDOUT_FILENO, POLLOUT, 0};
+  if (poll(&reader, 1, 0) > 0 && (reader.revents & POLLERR) != 0) return code;
+  std::fputs(fmt::format("thuban: cannot write standard output{}{}\n", failed ? ": " : "",
+                         failed ? std::strerror(error) : "")
+                 .c_str(),
+             stderr);
+  return code == 0 ? static_cast<int>(ExitCode::failed) : code;
+}
+
 template <class T>
 int run_one_shot(const Options& options) {
   T task;
@@ -130,9 +149,15 @@ int run(const std::vector<std::string>& arguments) {
   const auto parsed = parse_options(arguments, environment_of_process());
   if (const auto* leave = std::get_if<Leave>(&parsed)) {
     std::fputs(leave->text.c_str(), leave->code == ExitCode::done ? stdout : stderr);
-    return static_cast<int>(leave->code);
+    return with_output_written(static_cast<int>(leave->code));
   }
-  return run_verb(std::get<Options>(parsed));
+  try {
+    return with_output_written(run_verb(std::get<Options>(parsed)));
+  } catch (const std::system_error&) {
+    if (std::ferror(stdout) == 0) throw;
+    // fmt::print() threw it.
+    return with_output_written(static_cast<int>(ExitCode::done));
+  }
 }
 
 }  // namespace client

@@ -38,6 +38,7 @@ thuban_find(CLI11)
 thuban_find(nlohmann_json)
 if(THUBAN_TESTS)
   thuban_find(doctest)
+  thuban_find(Python3)
 endif()
 
 if(thuban_missing)

@@ -50,6 +50,9 @@ class Congestion {
   virtual void on_packet_size(size_t packet_bytes) = 0;
 
   virtual size_t window_bytes() const = 0;
+  /// So much of what is out longer than a round trip, and neither acknowledged nor passed by what
+  /// was, is taken to have left the path: acks get lost too.
+  virtual size_t unheard_bytes_max() const { return 0; }
   virtual double pacing_bytes_per_second(const Rtt& rtt) const = 0;
 };
 

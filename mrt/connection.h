@@ -81,8 +81,8 @@ class Connection {
   void on_batch_end(Instant now);
   void on_timeout(Instant now);
 
-  // Outputs.
-  std::optional<Transmit> poll_transmit(Instant now, MutableBytes buffer);
+  // Outputs. `urgent_only`: datagrams and what is interactive, with acks, and no more.
+  std::optional<Transmit> poll_transmit(Instant now, MutableBytes buffer, bool urgent_only = false);
   Instant next_timeout() const { return timers_.next(); }
 
   // Commands.
@@ -128,6 +128,10 @@ class Connection {
   /// and from far enough that it is not felt.
   Duration patience() const;
   size_t send_room() const;
+  /// Something interactive waits to be sent, or what is sent once and is worth little later.
+  bool has_urgent() const {
+    return streams_ && (!datagrams_.empty() || streams_->outbound().anything_urgent());
+  }
   bool is_consistent() const;
 
  private:
@@ -170,8 +174,8 @@ class Connection {
   std::optional<Transmit> transmit_close(Instant now, MutableBytes buffer);
   std::optional<Transmit> transmit_path_frame(Instant now, MutableBytes buffer);
   std::optional<Transmit> transmit_mtu_probe(Instant now, MutableBytes buffer);
-  std::optional<Transmit> transmit_batch(Instant now, MutableBytes buffer);
-  size_t build_packet(Instant now, MutableBytes room);
+  std::optional<Transmit> transmit_batch(Instant now, MutableBytes buffer, bool urgent_only);
+  size_t build_packet(Instant now, MutableBytes room, bool urgent_only);
   // What may go beside an ack: what is interactive and copies of it, or everything.
   enum class Turn { nothing, urgent, all };
   Turn turn_at(Instant now, size_t bytes);
@@ -179,7 +183,7 @@ class Connection {
   bool copies_help() const;
   Instant repeat_at() const;
   bool anything_eliciting() const;
-  size_t write_eliciting(Instant now, Turn turn, Writer& out);
+  size_t write_eliciting(Instant now, Turn turn, bool urgent_only, Writer& out);
   ShortHeader next_header() const;
   void begin_packet(Writer& out);
   size_t seal_packet(MutableBytes room, size_t size);

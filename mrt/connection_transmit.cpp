@@ -17,6 +17,8 @@ constexpr int acks_per_ping = 32;
 // Where an unproven path allows few bytes, path frames go before the proof of identity: a
 // challenge and the head of the AUTH frame.
 constexpr size_t beside_proof_bytes = 16;
+// The longest header, PATH_CHALLENGE or PATH_RESPONSE, trailer.
+constexpr size_t path_packet_bytes_min = 13 + 9 + trailer_bytes;
 // Header, proof of identity, RCLS with its longest reason, trailer: at most 437 bytes.
 constexpr size_t close_packet_bytes_max = 440;
 // What is urgent goes on through so many probe time-outs, some half second at 100 ms; if the path
@@ -34,7 +36,8 @@ constexpr int repeat_alone_share = 4;
 
 }  // namespace
 
-std::optional<Transmit> Connection::poll_transmit(Instant now, MutableBytes buffer) {
+std::optional<Transmit> Connection::poll_transmit(Instant now, MutableBytes buffer,
+                                                  bool urgent_only) {
   std::optional<Transmit> out;
   switch (state_) {
     case State::requesting:
@@ -48,12 +51,12 @@ std::optional<Transmit> Connection::poll_transmit(Instant now, MutableBytes buff
       timers_.clear(Timer::pacing);
       if (sender_.remembers_too_much()) {
         close(now, CloseCode::protocol_violation, "nothing is acknowledged");
-        return poll_transmit(now, buffer);
+        return poll_transmit(now, buffer, urgent_only);
       }
       seal_->renew_if_due(sender_.next_number());
-      out = transmit_path_frame(now, buffer);
-      if (!out) out = transmit_batch(now, buffer);
-      if (!out) out = transmit_mtu_probe(now, buffer);
+      if (!urgent_only) out = transmit_path_frame(now, buffer);
+      if (!out) out = transmit_batch(now, buffer, urgent_only);
+      if (!out && !urgent_only) out = transmit_mtu_probe(now, buffer);
       update_timers(now);
       break;
     case State::draining:
@@ -143,7 +146,7 @@ std::optional<Transmit> Connection::transmit_path_frame(Instant now, MutableByte
   const size_t allowance = to.remote == path_.path().remote ? path_.allowance() : SIZE_MAX;
   const size_t wanted = challenge ? packet_bytes_initial : path_answers_.front().bytes_max;
   const size_t size_max = std::min({wanted, allowance, buffer.size()});
-  if (size_max < short_packet_bytes_min) return std::nullopt;
+  if (size_max < path_packet_bytes_min) return std::nullopt;
   Writer out(buffer.first(size_max - trailer_bytes));
   begin_packet(out);
   if (challenge) {
@@ -173,7 +176,8 @@ std::optional<Transmit> Connection::transmit_mtu_probe(Instant now, MutableBytes
   return Transmit{path_.path(), size, size};
 }
 
-std::optional<Transmit> Connection::transmit_batch(Instant now, MutableBytes buffer) {
+std::optional<Transmit> Connection::transmit_batch(Instant now, MutableBytes buffer,
+                                                   bool urgent_only) {
   Transmit batch;
   batch.path = path_.path();
   const size_t packet_bytes = std::min({mtu_.packet_bytes(), buffer.size(), path_.allowance()});
@@ -183,7 +187,7 @@ std::optional<Transmit> Connection::transmit_batch(Instant now, MutableBytes buf
     // The last probe of a time-out is small: where only that arrives, large ones vanish.
     const size_t room =
         sender_.probes_wanted() == 1 ? std::min(packet_bytes, packet_bytes_initial) : packet_bytes;
-    const size_t size = build_packet(now, buffer.subspan(batch.size, room));
+    const size_t size = build_packet(now, buffer.subspan(batch.size, room), urgent_only);
     if (size == 0) break;
     if (count == 0) batch.segment_size = size;
     batch.size += size;
@@ -202,9 +206,11 @@ Connection::Turn Connection::turn_at(Instant now, size_t bytes) {
   const bool copy_due = repeat_at() <= now;
   if (anything_eliciting() || copy_due) {
     if (sender_.probes_wanted() > 0) return Turn::all;
-    if (sender_.window_room(peer_buffer()) >= bytes || sender_.in_flight_bytes() == 0) {
+    if (sender_.window_room(now, peer_buffer()) >= bytes || sender_.in_flight_bytes() == 0) {
       if (sender_.pacing_credit(now) > 0) return Turn::all;
       timers_.set(Timer::pacing, sender_.pacing_at());
+    } else {
+      timers_.set(Timer::pacing, sender_.window_at(now));
     }
   }
   // What is urgent does not wait behind the bulk that has used up window and credit. An ack takes
@@ -230,7 +236,7 @@ Instant Connection::repeat_at() const {
 }
 
 // One packet of at most room.size() bytes; 0 where there is nothing to send, or nothing may be.
-size_t Connection::build_packet(Instant now, MutableBytes room) {
+size_t Connection::build_packet(Instant now, MutableBytes room, bool urgent_only) {
   const Turn turn = turn_at(now, room.size());
   if (turn == Turn::nothing && !receiver_.ack_due(now)) return 0;
   // What goes beyond the window is small, also where packets are not.
@@ -240,15 +246,17 @@ size_t Connection::build_packet(Instant now, MutableBytes room) {
   begin_packet(out);
   const size_t header_bytes = out.size();
   const bool proves = !records_.empty();
-  if (receiver_.ack_useful()) {
+  // An address that is not proven may be left with room for less.
+  if (receiver_.ack_useful() && out.remaining() >= ack_bytes_least) {
     const PacketNumber largest = receiver_.write_ack(now, out);
     records_.push_back({SentFrame::Kind::ack, false, 0, {}, largest.value});
   }
   const size_t before = out.size();
-  size_t urgent = turn == Turn::nothing ? 0 : write_eliciting(now, turn, out);
+  size_t urgent = turn == Turn::nothing ? 0 : write_eliciting(now, turn, urgent_only, out);
   const bool says_nothing = out.size() == header_bytes && !proves;
   if (says_nothing) return 0;
-  const bool elicits = proves || out.size() > before || acks_alone_ >= acks_per_ping;
+  const bool pings = acks_alone_ >= acks_per_ping && out.remaining() > 0;
+  const bool elicits = proves || out.size() > before || pings;
   if (elicits && out.size() == before && !proves) write_frame(out, PingFrame{});
   CHECK(out.ok());
   const size_t size = seal_packet(room, out.size());
@@ -263,7 +271,7 @@ size_t Connection::build_packet(Instant now, MutableBytes room) {
 }
 
 // Gives how many bytes of it were there before.
-size_t Connection::write_eliciting(Instant now, Turn turn, Writer& out) {
+size_t Connection::write_eliciting(Instant now, Turn turn, bool urgent_only, Writer& out) {
   const size_t before = out.size();
   streams_->write_control(out, records_);
   while (!datagrams_.empty() && turn == Turn::all) {
@@ -278,7 +286,7 @@ size_t Connection::write_eliciting(Instant now, Turn turn, Writer& out) {
   const bool repeats = copies_help();
   const size_t copied = streams_->write_data(
       {.now = now,
-       .urgent_only = turn == Turn::urgent,
+       .urgent_only = urgent_only || turn == Turn::urgent,
        .remembers = repeats,
        .copy_bytes_max = repeats && !urgent_.is_spent(now) ? out.remaining() : 0,
        .copy_gap = std::min(sender_.rtt().smoothed() / repeat_gap_share, repeat_gap_max)},

@@ -34,13 +34,28 @@ constexpr Duration rise_least = std::chrono::milliseconds(2);
 constexpr int few_samples_min = 8;
 constexpr int few_samples_max = 32;
 constexpr int few_share = 8;
+// What moves single packets about is no queue: the mean difference of one sample to the next, as
+// RFC 3550 section 6.4.1 has it, with its gain of 1/16. Half a millisecond of it is our own doing:
+// timers, batches, a receiver that rests. The least of a few samples lies up to four times the rest
+// above the path's where packets keep their order, since the late ones hold up those behind (100
+// Mb/s, 10 ms of jitter: 10 Mb/s in some runs without this, 64 and more with it).
+constexpr int jitter_share = 16;
+constexpr Duration jitter_own = std::chrono::microseconds(500);
+constexpr int jitter_times = 4;
 // Packets come in pairs, and so do their acknowledgements.
 constexpr double grain_packets = 4;
 // What the rate is multiplied by in each round trip of startup. Twice is usual (and 2.9 what BBR
 // paces at); on 100 Mb/s at 100 ms this finds the rate a round trip sooner, and fills no more of a
-// queue of one bandwidth-delay product than it holds.
+// queue of one bandwidth-delay product than it holds. Acknowledgements that saw a queue of a 20th
+// of the round trip bring no more: the rest of a flight would overflow it.
 constexpr double startup_gain = 2.4;
-// Of that a quarter more is the least to go on for (BBR,
+constexpr int growing_share = 20;
+// The first flights, up to about a hundred packets, grow faster still, which spares a path of 100
+// ms half a round trip: so few overflow no queue of a few milliseconds at 100 Mb/s. Only as long as
+// nothing is seen to queue.
+constexpr double opening_gain = 4;
+constexpr double opening_packets = 96;
+// Of startup's a quarter more is the least to go on for (BBR,
 // draft-cardwell-iccrg-bbr-congestion-control section 4.3.1.2). Two rounds, not three, since what
 // a short queue loses doubles with each; not one, since the first are of a few packets.
 constexpr double startup_growth = 1.25;
@@ -57,10 +72,13 @@ constexpr int others_share = 16;
 constexpr int short_rounds_max = 8;
 
 // A drain goes below what the path holds for two round trips: one until the queue is gone, and one
-// that sees it gone. To look, a little below; to ask whether others are there, a quarter.
+// that sees it gone. To look, a little below; to ask whether others are there, a quarter. To see
+// the path behind a queue of others, nearly all: where CUBIC alone fills the path and no more, it
+// shows only to who gives way so far.
 constexpr int drain_rounds = 2;
 constexpr double drain_share_look = 0.95;
 constexpr double drain_share_ask = 0.75;
+constexpr double drain_share_deep = 0.1;
 constexpr Duration drain_interval = std::chrono::seconds(5);
 // A round trip less than the least: others are here, and the truth may lie deeper still.
 constexpr Duration look_again = std::chrono::milliseconds(500);
@@ -102,6 +120,16 @@ DelayModel::DelayModel(size_t packet_bytes)
 
 double DelayModel::window_min() const { return window_packets_min * packet_; }
 
+bool DelayModel::queue_grows() const {
+  if (few_before_ == Duration::max()) return false;
+  return few_before_ - base() >
+         std::max<Duration>(base() / growing_share, rise_least / 2) + grain();
+}
+
+double DelayModel::gain_in_startup() const {
+  return window_ < opening_packets * packet_ ? opening_gain : startup_gain;
+}
+
 // What a few packets take at the bottleneck: below that no queue can be told.
 Duration DelayModel::grain() const {
   if (best_rate_ <= 0) return Duration{};
@@ -117,6 +145,14 @@ Duration DelayModel::kept_queue() const {
   return std::max<Duration>(base() / queued_share, queued_least);
 }
 
+// While acks are missing: more than a burst of losses on the way back takes, and no queue of a
+// bandwidth-delay product overflows by it. Only where the delay rules the window: it tells where
+// they were not lost, but late.
+size_t DelayModel::unheard_bytes_max() const {
+  constexpr double share = 4;
+  return mode_ == Mode::steady && drain_rounds_ == 0 ? static_cast<size_t>(window_ / share) : 0;
+}
+
 size_t DelayModel::window_bytes() const {
   const bool competing = mode_ == Mode::compete && drain_rounds_ == 0;
   return competing ? cubic_.window_bytes() : static_cast<size_t>(window_);
@@ -130,7 +166,7 @@ double DelayModel::pacing_bytes_per_second(const Rtt& rtt) const {
   constexpr double gain_later = 1.25;
   constexpr Duration least = std::chrono::microseconds(10);
   const Duration round_trip = base() == Duration::max() ? rtt.smoothed() : base() + kept_queue();
-  const double gain = mode_ == Mode::startup ? startup_gain : gain_later;
+  const double gain = mode_ == Mode::startup ? gain_in_startup() : gain_later;
   return gain * window_ / to_seconds(std::max(round_trip, least));
 }
 
@@ -148,6 +184,16 @@ void DelayModel::on_base(Instant now, Duration rtt) {
   base_ = std::min(base_, rtt);
 }
 
+void DelayModel::on_jitter(Duration rtt) {
+  if (rtt_before_ > Duration{})
+    jitter_ += (std::chrono::abs(rtt - rtt_before_) - jitter_) / jitter_share;
+  rtt_before_ = rtt;
+}
+
+Duration DelayModel::without_jitter(Duration delay) const {
+  return std::max(Duration{}, delay - jitter_times * std::max(Duration{}, jitter_ - jitter_own));
+}
+
 void DelayModel::on_acked(const AckSample& sample, const Rtt& rtt) {
   const Instant now = sample.now;
   if (base_since_ == Instant::min()) {
@@ -162,10 +208,12 @@ void DelayModel::on_acked(const AckSample& sample, const Rtt& rtt) {
   if (sample.rtt > Duration{}) {
     on_base(now, sample.rtt);
     round_.most = std::max(round_.most, sample.rtt);
+    on_jitter(sample.rtt);
     ++round_.samples;
   }
   if (mode_ == Mode::startup) {
-    if (used) window_ += (startup_gain - 1) * static_cast<double>(sample.bytes);
+    const double gain = rtt.latest() < base() + rise_least ? gain_in_startup() : startup_gain;
+    if (used && !queue_grows()) window_ += (gain - 1) * static_cast<double>(sample.bytes);
   } else if (mode_ == Mode::compete && drain_rounds_ == 0) {
     cubic_.on_acked(sample, rtt);
   }
@@ -205,7 +253,8 @@ void DelayModel::leave_startup(Instant now, double rate) {
   reference_ = Reference{};
   settle_rounds_ = settle_rounds;
   drained_at_ = now + look_first - drain_interval;
-  round_ = Round{};  // what it has seen so far was another window's
+  base_before_drain_ = base();  // not the handshake's, which took some computing
+  round_ = Round{};             // what it has seen so far was another window's
   round_.started = now;
 }
 
@@ -215,12 +264,12 @@ void DelayModel::on_round_end(Instant now) {
   round_.started = now;
   if (round.samples == 0 || round.started == Instant::min()) return;
   const double seconds = std::max(1e-6, to_seconds(now - round.started));
-  const Duration queue =
+  const Duration delay =
       std::min(few_samples_ < few_samples_min ? few_before_ : few_least_, few_least_) - base();
   const double rate = round.acked / seconds;
   longest_queue_ = std::max(round.most - base(), longest_queue_ * 31 / 32);
   if (drain_rounds_ > 0) {
-    if (--drain_rounds_ == 0) finish_drain(now, queue);
+    if (--drain_rounds_ == 0) finish_drain(now, delay);
     return;
   }
   if (round.used) service_rate_ = (round.acked + round.lost) / seconds;
@@ -232,25 +281,32 @@ void DelayModel::on_round_end(Instant now) {
       if (flat_rounds_ >= flat_rounds_max) leave_startup(now, best_rate_);
       return;
     case Mode::compete:
-      look_around(now, queue);
+      look_around(now, delay);
       return;
     case Mode::steady:
-      if (round.used) steer(now, queue, {rate, round.lost / seconds});
+      if (round.used) steer(now, delay, {rate, round.lost / seconds});
       return;
   }
 }
 
+// Others who came before us have given way, or we have: what was taken for the path was their
+// queue.
+bool DelayModel::base_fell() const {
+  return base() < base_before_drain_ - (kept_queue() + grain()) / 2;
+}
+
 // Window times base / (base + queue) is what the path holds; what is to be queued comes on top.
-void DelayModel::steer(Instant now, Duration queue, const Rates& rates) {
+void DelayModel::steer(Instant now, Duration delay, const Rates& rates) {
   if (settle_rounds_ > 0 && --settle_rounds_ > 0) return;
+  const Duration queue = without_jitter(delay);
   const Duration keep = kept_queue();
   long_rounds_ = queue > long_queue() ? long_rounds_ + 1 : 0;
   calm_rounds_ = queue < keep / 2 ? calm_rounds_ + 1 : 0;
   share_ = std::max(share_, window_);
-  const bool squeezed = window_ < std::max(share_, share_before_) / 2 && queue > keep;
+  const bool squeezed = window_ < std::max(share_, share_before_) / 2 && delay > keep;
   if (long_rounds_ > long_rounds_max || (squeezed && now >= drained_at_ + look_again))
     return start_drain(now, true, Mode::steady);
-  if (now >= drained_at_ + (look_deeper_ ? look_again : drain_interval))
+  if (now >= drained_at_ + (base_fell() ? look_again : drain_interval))
     return start_drain(now, false, Mode::steady);
   const double before = window_;
   const double wanted =
@@ -327,7 +383,7 @@ void DelayModel::look_around(Instant now, Duration queue) {
 }
 
 void DelayModel::start_drain(Instant now, bool asks, Mode then) {
-  const double share = asks || look_deeper_ ? drain_share_ask : drain_share_look;
+  const double share = asks ? drain_share_ask : (base_fell() ? drain_share_deep : drain_share_look);
   drained_window_ = static_cast<double>(window_bytes());
   mode_ = then;
   drain_asks_ = asks;
@@ -340,7 +396,6 @@ void DelayModel::start_drain(Instant now, bool asks, Mode then) {
 }
 
 void DelayModel::finish_drain(Instant now, Duration queue) {
-  look_deeper_ = base() < base_before_drain_ - (kept_queue() + grain()) / 2;
   if (drain_asks_ && queue > base() / others_share + kept_queue() + grain()) return compete(now);
   if (drain_asks_ && mode_ == Mode::steady) share_ = share_before_ = 0;
   mode_ = Mode::steady;

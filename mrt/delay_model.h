@@ -29,6 +29,7 @@ class DelayModel final : public Congestion {
   void on_lost_spuriously(Instant sent_at) override;
   void on_packet_size(size_t packet_bytes) override;
   size_t window_bytes() const override;
+  size_t unheard_bytes_max() const override;
   double pacing_bytes_per_second(const Rtt& rtt) const override;
 
  private:
@@ -54,17 +55,23 @@ class DelayModel final : public Congestion {
   void on_round_end(Instant now);
   void on_few(const AckSample& sample);
   void leave_startup(Instant now, double rate);
-  void steer(Instant now, Duration queue, const Rates& rates);
+  void steer(Instant now, Duration delay, const Rates& rates);
   void refer(const Rates& rates);
   bool pays(Instant now, const Rates& rates);
   void grow(double wanted);
-  void look_around(Instant now, Duration queue);
+  void look_around(Instant now, Duration delay);
   void start_drain(Instant now, bool asks, Mode then);
-  void finish_drain(Instant now, Duration queue);
+  void finish_drain(Instant now, Duration delay);
   void compete(Instant now);
   void on_base(Instant now, Duration rtt);
+  void on_jitter(Duration rtt);
+  /// How much of the delay that a few samples share is a queue.
+  Duration without_jitter(Duration delay) const;
   Duration base() const { return std::min(base_, base_before_); }
+  bool base_fell() const;
+  bool queue_grows() const;
   double window_min() const;
+  double gain_in_startup() const;
   Duration grain() const;
   Duration long_queue() const;
   Duration kept_queue() const;
@@ -95,6 +102,8 @@ class DelayModel final : public Congestion {
   Instant few_since_{};
   double few_bytes_ = 0;
   int few_samples_ = 0;
+  Duration rtt_before_{};
+  Duration jitter_{};
 
   // Startup.
   double best_rate_ = 0;  // acknowledged bytes a second
@@ -118,9 +127,8 @@ class DelayModel final : public Congestion {
   // Rules 1 and 2.
   int drain_rounds_ = 0;  // to go
   bool drain_asks_ = false;
-  bool look_deeper_ = false;
-  Duration base_before_drain_{};
-  double drained_window_ = 0;  // before the drain
+  Duration base_before_drain_{};  // the last one, or at the end of startup
+  double drained_window_ = 0;     // before the drain
   Instant drained_at_ = Instant::min();
   Duration longest_queue_{};  // of late, while competing
 };

@@ -330,14 +330,15 @@ std::optional<Transmit> Endpoint::poll_transmit(Instant now, MutableBytes buffer
     std::copy(reply.packet.begin(), reply.packet.end(), buffer.begin());
     return Transmit{reply.path, reply.packet.size(), reply.packet.size()};
   }
-  while (Resident* resident = residents_->first_turn()) {
-    residents_->drop_turn(*resident);
-    const auto batch = resident->connection->poll_transmit(now, buffer);
+  for (;;) {
+    const Residents::Turn turn = residents_->take_turn();
+    if (!turn.resident) return std::nullopt;
+    const auto batch = turn.resident->connection->poll_transmit(now, buffer, turn.urgent_only);
+    if (batch) residents_->on_sent(turn, batch->size);
     // Who has sent a batch waits until the others had theirs.
-    settle(*resident, batch.has_value());
+    settle(*turn.resident, batch.has_value());
     if (batch) return batch;
   }
-  return std::nullopt;
 }
 
 std::optional<Event> Endpoint::poll_event() {

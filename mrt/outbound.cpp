@@ -180,9 +180,14 @@ bool Outbound::anything_to_send() const {
   if (!resets_.empty() || !blocked_streams_.empty()) return true;
   for (const Queue& lost : lost_)
     if (!lost.empty()) return true;
-  // What is first decides: when the window stops it, nothing less urgent passes by.
-  for (size_t level = 0; level < priority_count; ++level)
-    if (!fresh_[level].empty()) return level_has_fresh(level) || blocked_ || blocked_is_news();
+  // What is first decides: when the window stops it, nothing less urgent begins.
+  bool stopped = false;
+  for (size_t level = 0; level < priority_count; ++level) {
+    if (fresh_[level].empty()) continue;
+    if (stopped ? has_begun_message(level) : level_has_fresh(level)) return true;
+    if (!stopped && (blocked_ || blocked_is_news())) return true;
+    stopped = true;
+  }
   return false;
 }
 
@@ -195,6 +200,11 @@ bool Outbound::level_has_fresh(size_t level) const {
   const StreamId id = fresh_[level].front();
   const Stream* stream = streams_.find(id);
   return !stream || allowance(id, *stream) > 0 || stream->fresh_bytes() == 0;
+}
+
+bool Outbound::has_begun_message(size_t level) const {
+  const Stream* stream = streams_.find(fresh_[level].front());
+  return stream && stream->counted && stream->has_fresh();
 }
 
 bool Outbound::all_acked() const {
@@ -250,7 +260,7 @@ size_t Outbound::write_data(const PacketTurn& turn, Writer& out, std::vector<Sen
   for (size_t level = 0; level < priority_count; ++level) {
     // What was lost needs no window, and may be what keeps the peer from opening it.
     write_lost(turn, out, level, records);
-    more_allowed = more_allowed && write_fresh(turn, out, level, records);
+    more_allowed = write_fresh(turn, out, level, !more_allowed, records) && more_allowed;
     if (level == urgent) copied = write_copies(turn, out, records);
     if (level == urgent && turn.urgent_only) break;
   }
@@ -293,11 +303,13 @@ void Outbound::write_lost(const PacketTurn& turn, Writer& out, size_t level,
   }
 }
 
-// False where nothing more may go: the packet is full, or the connection's window.
-bool Outbound::write_fresh(const PacketTurn& turn, Writer& out, size_t level,
+// False where nothing more may begin: the packet is full, or the connection's window. What has
+// begun has its part of the window; the peer frees it only when it has all, and so it goes on.
+bool Outbound::write_fresh(const PacketTurn& turn, Writer& out, size_t level, bool only_begun,
                            std::vector<SentFrame>& records) {
   Queue& queue = fresh_[level];
   while (!queue.empty()) {
+    if (only_begun && !has_begun_message(level)) return false;
     const StreamId id = queue.front();
     Stream* stream = find(id);
     const bool moved = stream && static_cast<size_t>(stream->priority()) != level;

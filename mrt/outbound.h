@@ -102,11 +102,13 @@ class Outbound {
   void forget_copies(StreamId id);
   size_t room(Priority priority) const;
   bool level_has_fresh(size_t level) const;
+  /// Whose first bytes have gone. REQUIRES: something is queued there.
+  bool has_begun_message(size_t level) const;
   bool write_piece(const PacketTurn& turn, Writer& out, StreamId id, Stream& stream, bool lost,
                    std::vector<SentFrame>& records);
   void write_lost(const PacketTurn& turn, Writer& out, size_t level,
                   std::vector<SentFrame>& records);
-  bool write_fresh(const PacketTurn& turn, Writer& out, size_t level,
+  bool write_fresh(const PacketTurn& turn, Writer& out, size_t level, bool only_begun,
                    std::vector<SentFrame>& records);
   size_t write_copies(const PacketTurn& turn, Writer& out, std::vector<SentFrame>& records);
   /// How many fresh bytes the connection's window allows for this stream now.

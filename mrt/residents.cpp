@@ -26,7 +26,7 @@ void Residents::remove(Resident& resident) {
   const ConnectionId id = connection.id();
   if (resident.half_open) --half_open_;
   deadlines_.set(resident, never);
-  drop_turn(resident);
+  drop_turns(resident);
   by_remote_.erase({resident.remote, id});
   by_initiator_id_.erase(connection.initiator_id());
   by_cid_.erase(connection.scid());
@@ -64,24 +64,36 @@ void Residents::update_initiator(Resident& resident, const HandshakeId& before) 
 }
 
 void Residents::queue_turn(Resident& resident) {
-  if (resident.queued) return;
-  resident.queued = true;
-  resident.before = last_turn_;
-  resident.after = nullptr;
-  (last_turn_ ? last_turn_->after : first_turn_) = &resident;
-  last_turn_ = &resident;
+  turns_.add(resident);
+  if (resident.connection->has_urgent()) urgent_turns_.add(resident);
 }
 
-void Residents::drop_turn(Resident& resident) {
-  if (!resident.queued) return;
-  resident.queued = false;
-  (resident.before ? resident.before->after : first_turn_) = resident.after;
-  (resident.after ? resident.after->before : last_turn_) = resident.before;
+void Residents::drop_turns(Resident& resident) {
+  turns_.remove(resident);
+  urgent_turns_.remove(resident);
+}
+
+Residents::Turn Residents::take_turn() {
+  Resident* const next = turns_.first();
+  Resident* const urgent = urgent_turns_.first();
+  // Where it is its turn anyway, and nobody else is in a hurry, all may go along.
+  const bool both = urgent == next && urgent_turns_.has_one();
+  if (!urgent || both || overtaken_ >= batch_bytes_max) {
+    if (next) drop_turns(*next);
+    return {next, false};
+  }
+  urgent_turns_.remove(*urgent);
+  return {urgent, true};
+}
+
+void Residents::on_sent(const Turn& turn, size_t bytes) {
+  overtaken_ = turn.urgent_only ? overtaken_ + bytes : 0;
 }
 
 bool Residents::is_consistent() const {
   size_t half_open = 0;
   size_t queued = 0;
+  size_t urgent = 0;
   size_t armed = 0;
   for (const auto& each : all_) {
     const Resident& resident = *each;
@@ -89,18 +101,19 @@ bool Residents::is_consistent() const {
     const ConnectionId id{resident.order};
     if (!connection.is_consistent() || connection.is_dead()) return false;
     half_open += resident.half_open ? 1 : 0;
-    queued += resident.queued ? 1 : 0;
+    queued += resident.turn.taken ? 1 : 0;
+    urgent += resident.urgent_turn.taken ? 1 : 0;
+    if (resident.urgent_turn.taken && !resident.turn.taken) return false;
     armed += resident.deadline != never ? 1 : 0;
     if (resident.deadline != connection.next_timeout()) return false;
     if (resident.deadline != never && !deadlines_.holds(resident)) return false;
     if (find(id) != &resident || find_by_cid(connection.scid()) != &resident) return false;
     if (!by_remote_.contains({resident.remote, id})) return false;
   }
-  size_t turns = 0;
-  for (const Resident* each = first_turn_; each; each = each->after) ++turns;
-  return half_open == half_open_ && queued == turns && armed == deadlines_.size() &&
-         by_remote_.size() == all_.size() && by_cid_.size() == all_.size() &&
-         by_id_.size() == all_.size() && by_initiator_id_.size() == all_.size();
+  return half_open == half_open_ && queued == turns_.count() && urgent == urgent_turns_.count() &&
+         armed == deadlines_.size() && by_remote_.size() == all_.size() &&
+         by_cid_.size() == all_.size() && by_id_.size() == all_.size() &&
+         by_initiator_id_.size() == all_.size();
 }
 
 }  // namespace mrt

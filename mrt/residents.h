@@ -23,14 +23,52 @@
 
 namespace mrt {
 
+struct Resident;
+
+/// Where one stands in a line.
+struct Place {
+  bool taken = false;
+  Resident* after = nullptr;
+  Resident* before = nullptr;
+};
+
 struct Resident : Deadline {
   std::unique_ptr<Connection> connection;
-  Resident* after = nullptr;  // in the queue of turns
-  Resident* before = nullptr;
-  Address remote;  // as it stands in the index
-  bool queued = false;
+  Place turn;              // to send
+  Place urgent_turn;       // to send what is interactive; never without the other
+  Address remote;          // as it stands in the index
   bool half_open = false;  // is counted
   Doors::Try tried = Doors::Try::nothing;
+};
+
+/// Those that wait, the longest first.
+template <Place Resident::*place>
+class Line {
+ public:
+  Resident* first() const { return first_; }
+  bool has_one() const { return first_ && first_ == last_; }
+  /// At the end. Does nothing where it stands in it.
+  void add(Resident& resident) {
+    if ((resident.*place).taken) return;
+    resident.*place = {true, nullptr, last_};
+    (last_ ? (last_->*place).after : first_) = &resident;
+    last_ = &resident;
+  }
+  void remove(Resident& resident) {
+    const Place was = std::exchange(resident.*place, {});
+    if (!was.taken) return;
+    (was.before ? (was.before->*place).after : first_) = was.after;
+    (was.after ? (was.after->*place).before : last_) = was.before;
+  }
+  size_t count() const {
+    size_t out = 0;
+    for (const Resident* each = first_; each; each = (each->*place).after) ++out;
+    return out;
+  }
+
+ private:
+  Resident* first_ = nullptr;
+  Resident* last_ = nullptr;
 };
 
 class Residents {
@@ -61,10 +99,16 @@ class Residents {
   Instant next_deadline() const { return deadlines_.next(); }
   /// REQUIRES: next_deadline() is not never.
   Resident& first_due() const { return deadlines_.first(); }
+  /// It may have something to send.
   void queue_turn(Resident& resident);
-  void drop_turn(Resident& resident);
-  /// Whose turn it is to send.
-  Resident* first_turn() const { return first_turn_; }
+  /// Whose turn it is to send. What is interactive goes first and alone, whosever it is; but for
+  /// each batch of that somebody's whole turn comes.
+  struct Turn {
+    Resident* resident = nullptr;  // nobody waits
+    bool urgent_only = false;
+  };
+  Turn take_turn();
+  void on_sent(const Turn& turn, size_t bytes);
 
   size_t size() const { return all_.size(); }
   size_t half_open() const { return half_open_; }
@@ -73,14 +117,17 @@ class Residents {
   bool is_consistent() const;
 
  private:
+  void drop_turns(Resident& resident);
+
   std::vector<std::unique_ptr<Resident>> all_;  // sorted by id: ids rise
   NumberTable<Resident> by_id_;
   NumberTable<Resident> by_cid_;
   std::map<HandshakeId, ConnectionId> by_initiator_id_;
   std::set<std::pair<Address, ConnectionId>> by_remote_;
   Deadlines<Resident> deadlines_;
-  Resident* first_turn_ = nullptr;
-  Resident* last_turn_ = nullptr;
+  Line<&Resident::turn> turns_;
+  Line<&Resident::urgent_turn> urgent_turns_;
+  size_t overtaken_ = 0;  // bytes that went in urgent turns since the last other one
   size_t half_open_ = 0;
 };
 

@@ -8,7 +8,8 @@
 
 namespace mrt {
 
-// Small writes share a chunk; a chunk is released only as a whole, so it is not large.
+// Small writes share a chunk, as large as what waits already: few chunks, whatever is written. A
+// chunk is released only as a whole, so it is not larger than that.
 static constexpr size_t chunk_bytes_min = 1024;
 static constexpr size_t chunk_bytes_max = 64 * 1024;
 
@@ -20,7 +21,8 @@ void SendStream::append(ByteView bytes) {
     if (!tail_has_room) {
       Chunk chunk;
       chunk.begin = end_;
-      chunk.bytes.reserve(std::clamp(bytes.size(), chunk_bytes_min, chunk_bytes_max));
+      const size_t wanted = std::max(bytes.size(), static_cast<size_t>(end_ - released_));
+      chunk.bytes.reserve(std::clamp(wanted, chunk_bytes_min, chunk_bytes_max));
       chunks_.push_back(std::move(chunk));
     }
     Bytes& tail = chunks_.back().bytes;

@@ -15,6 +15,8 @@ constexpr uint64_t packet_threshold = 3;
 // What spurious losses may raise it to: a jumbo batch overtaken whole is 64 packets.
 constexpr uint64_t packet_threshold_max = 128;
 constexpr int reorder_quarters_max = 4;
+// RFC 8985 section 6.2: so many recoveries that saw no reordering, and it is forgotten.
+constexpr int reorder_memory = 16;
 // A number is left out about every so many packets: rare enough to cost nothing, often
 // enough that a peer that guesses is caught within a second of bulk.
 constexpr uint64_t skip_interval_min = 64;
@@ -33,6 +35,8 @@ constexpr size_t lone_packets = 3;
 constexpr Duration timeout_min = std::chrono::milliseconds(10);
 // What 1 Gb/s carries in it is half of the usual socket buffer.
 constexpr Duration network_rtt_min = std::chrono::milliseconds(1);
+// A receiver and its timers move acks about by that much.
+constexpr Duration overdue_least = std::chrono::milliseconds(2);
 // RFC 9002 section 7.6.1: kPersistentCongestionThreshold.
 constexpr int persistent_threshold = 3;
 // RFC 9000 section 18.2: max_ack_delay's default, where the peer's own is of no weight.
@@ -141,6 +145,8 @@ const SendOutcome& Sender::on_ack(Instant now, const AckFrame& ack, Duration del
     if (first_sample_at_ == never) first_sample_at_ = now;
   }
   detect_losses(now);
+  passed_end_ = std::max(passed_end_, packets_.begin_number());
+  while (passed_end_ < acked_end_) pass_next();
   if (outcome_.acked_eliciting) {
     // RFC 9002 section 6.2.1: the backoff is reset when an acknowledgement comes.
     backoff_ = 0;
@@ -158,16 +164,20 @@ void Sender::acknowledge(Instant now, uint64_t number, AckSample& sample) {
     return;
   }
   if (packet.state == State::lost) {
-    ++packets_lost_spuriously_;
     tolerate_reordering(now, number);
-    if (!packet.mtu_probe && !packet.old_path) congestion_->on_lost_spuriously(packet.sent_at);
+    // The same that lose() counted.
+    if (packet.ack_eliciting && !packet.mtu_probe) ++packets_lost_spuriously_;
+    if (packet.ack_eliciting && !packet.mtu_probe && !packet.old_path)
+      congestion_->on_lost_spuriously(packet.sent_at);
   } else if (packet.ack_eliciting) {
-    settle(packet);
+    settle(number);
   }
   if (packet.ack_eliciting) {
     outcome_.acked_eliciting = true;
-    outcome_.largest_acked_packet = std::max<size_t>(outcome_.largest_acked_packet, packet.bytes);
-    if (packet.mtu_probe)
+    // What another path has carried tells nothing of this one.
+    if (!packet.old_path)
+      outcome_.largest_acked_packet = std::max<size_t>(outcome_.largest_acked_packet, packet.bytes);
+    if (packet.mtu_probe && !packet.old_path)
       outcome_.mtu_probe_acked = std::max<size_t>(outcome_.mtu_probe_acked, packet.bytes);
     outcome_.acked_bytes += packet.bytes;
     if (packet.state == State::outstanding) served_ += packet.bytes;
@@ -191,16 +201,34 @@ void Sender::acknowledge(Instant now, uint64_t number, AckSample& sample) {
 void Sender::tolerate_reordering(Instant now, uint64_t number) {
   const uint64_t distance = acked_end_ > number ? acked_end_ - number : 0;
   reorder_threshold_ = std::max(reorder_threshold_, std::min(distance + 1, packet_threshold_max));
+  recoveries_ = 0;
   if (now < reorder_raised_at_ + rtt_.smoothed()) return;
   reorder_raised_at_ = now;
   reorder_quarters_ = std::min(reorder_quarters_ + 1, reorder_quarters_max);
 }
 
-void Sender::settle(Packet& packet) {
+void Sender::forget_reordering() {
+  reorder_threshold_ = packet_threshold;
+  reorder_quarters_ = 0;
+  recoveries_ = 0;
+}
+
+void Sender::settle(uint64_t number) {
+  const Packet& packet = packets_[number];
   if (packet.mtu_probe) return;
   CHECK(in_flight_ >= packet.bytes && eliciting_outstanding_ > 0);
   in_flight_ -= packet.bytes;
   --eliciting_outstanding_;
+  if (number < passed_end_) passed_bytes_ -= packet.bytes;
+}
+
+// Mathis and Mahdavi, "Forward Acknowledgement" (1996): what was sent before an acknowledged packet
+// is no longer on the path, whether it is lost or late. Until it is known to be lost the window
+// does not stand still for it.
+void Sender::pass_next() {
+  const Packet& packet = packets_[passed_end_++];
+  const bool outstanding = packet.state == State::outstanding;
+  if (outstanding && packet.ack_eliciting && !packet.mtu_probe) passed_bytes_ += packet.bytes;
 }
 
 void Sender::hand_back(const Packet& packet, std::vector<SentFrame>& out) {
@@ -214,13 +242,13 @@ void Sender::lose(uint64_t number, LossSample& sample) {
   settled_.add(number, number + 1);
   hand_back(packet, outcome_.lost);
   if (!packet.ack_eliciting) return;
-  settle(packet);
+  settle(number);
   if (packet.mtu_probe) return;  // RFC 8899 section 3: a lost probe is no sign of congestion
   ++packets_lost_;
+  if (packet.old_path) return;
   ++outcome_.lost_packets;
   outcome_.largest_lost_packet = std::max<size_t>(outcome_.largest_lost_packet, packet.bytes);
   outcome_.smallest_lost_packet = std::min<size_t>(outcome_.smallest_lost_packet, packet.bytes);
-  if (packet.old_path) return;
   served_ += packet.bytes;
   sample.bytes += packet.bytes;
   sample.newest_sent_at = std::max(sample.newest_sent_at, packet.sent_at);
@@ -248,6 +276,10 @@ void Sender::detect_losses(Instant now) {
     }
   }
   if (sample.bytes == 0) return;
+  if (now >= recovered_at_ + rtt_.smoothed()) {
+    recovered_at_ = now;
+    if (++recoveries_ > reorder_memory) forget_reordering();
+  }
   sample.persistent = is_persistent(first_lost, last_lost);
   congestion_->on_lost(sample, rtt_);
 }
@@ -298,15 +330,17 @@ Instant Sender::loss_at(Duration delay_max, bool lossy) const {
   return last_eliciting_at_ + wait;
 }
 
-const std::vector<SentFrame>& Sender::oldest_outstanding() {
+const std::vector<SentFrame>& Sender::oldest_outstanding(size_t room) {
   oldest_.clear();
   int packets = 0;
-  for (uint64_t n = settled_.first_gap(packets_.begin_number());
-       n < packets_.end_number() && packets < probes_per_timeout; n = settled_.first_gap(n + 1)) {
+  size_t bytes = 0;
+  for (uint64_t n = settled_.first_gap(packets_.begin_number()); n < packets_.end_number();
+       n = settled_.first_gap(n + 1)) {
     const Packet& packet = packets_[n];
     if (!packet.ack_eliciting || packet.mtu_probe) continue;
+    bytes += packet.bytes;
+    if (++packets > probes_per_timeout && (backoff_ > 1 || bytes > room)) break;
     hand_back(packet, oldest_);
-    ++packets;
   }
   return oldest_;
 }
@@ -333,6 +367,7 @@ void Sender::on_new_path(size_t packet_bytes) {
   pacer_ = Pacer{};
   packet_bytes_ = packet_bytes;
   congestion_ = make_congestion(control_, packet_bytes);
+  forget_reordering();
   backoff_ = 0;
   first_sample_at_ = never;
   for (uint64_t n = packets_.begin_number(); n < packets_.end_number(); ++n)
@@ -352,14 +387,32 @@ void Sender::give_memory_back() {
   oldest_ = {};
 }
 
-size_t Sender::window_room(size_t peer_buffer) const {
+// Where a burst of losses takes the acks, the path would run empty until the next one comes: what
+// is out for longer than a round trip has arrived all the same, within bounds.
+Instant Sender::overdue_at() const {
+  if (!rtt_.has_sample() || rtt_.least() < network_rtt_min) return never;
+  if (!packets_.holds(passed_end_) || passed_bytes_ >= congestion_->unheard_bytes_max())
+    return never;
+  return packets_[passed_end_].sent_at + rtt_.smoothed() +
+         std::max<Duration>(2 * rtt_.variance(), overdue_least);
+}
+
+// As the pacer does, a millisecond's worth at once.
+Instant Sender::window_at(Instant now) const {
+  return std::max<Instant>(overdue_at(), now + Rtt::granularity);
+}
+
+size_t Sender::window_room(Instant now, size_t peer_buffer) {
+  passed_end_ = std::max(passed_end_, packets_.begin_number());
+  while (overdue_at() <= now) pass_next();
   // On loopback and a LAN all that is out may lie in the peer's socket. On a longer path it is in
   // the network, and pacing keeps the socket from overflowing.
   const bool all_at_peer = !rtt_.has_sample() || rtt_.least() < network_rtt_min;
   const size_t window =
       all_at_peer ? std::min(congestion_->window_bytes(), std::max(peer_buffer, packet_bytes_))
                   : congestion_->window_bytes();
-  return window > in_flight_ ? window - in_flight_ : 0;
+  const size_t on_path = in_flight_ - passed_bytes_;
+  return window > on_path ? window - on_path : 0;
 }
 
 size_t Sender::pacing_credit(Instant now) {
@@ -371,23 +424,26 @@ Instant Sender::pacing_at() const {
 }
 
 bool Sender::is_consistent() const {
+  if (packets_lost_spuriously_ > packets_lost_) return false;
   // Asked at each exit in debug builds: of a window of a usual size, not of every one.
   constexpr size_t packets_walked_max = 4096;
   if (packets_.size() > packets_walked_max) return in_flight_ > 0 || eliciting_outstanding_ == 0;
   size_t in_flight = 0;
+  size_t passed = 0;
   size_t eliciting = 0;
   for (uint64_t n = packets_.begin_number(); n < packets_.end_number(); ++n) {
     const Packet& packet = packets_[n];
     const bool outstanding = packet.state == State::outstanding;
     if (outstanding && packet.ack_eliciting && !packet.mtu_probe) {
       in_flight += packet.bytes;
+      if (n < passed_end_) passed += packet.bytes;
       ++eliciting;
     }
     const bool hole = packet.state == State::skipped;  // acked by a peer that lies
     if (!hole && acked_.contains(n) != (packet.state == State::acked)) return false;
     if (settled_.contains(n) == outstanding) return false;
   }
-  return in_flight == in_flight_ && eliciting == eliciting_outstanding_;
+  return in_flight == in_flight_ && passed == passed_bytes_ && eliciting == eliciting_outstanding_;
 }
 
 }  // namespace mrt

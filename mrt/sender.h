@@ -91,11 +91,15 @@ class Sender {
   Instant loss_at(Duration delay_max, bool lossy = false) const;
   /// Ack-eliciting packets to send now whatever the window says (RFC 9002 section 6.2.4).
   int probes_wanted() const { return probes_wanted_; }
-  /// Frames of the oldest outstanding packets, for probes: worth more than a PING.
-  const std::vector<SentFrame>& oldest_outstanding();
+  /// Frames of the oldest outstanding packets, for probes: worth more than a PING. At the first
+  /// time-out of as many as the window, with `room` left, lets go again: the end of a flight may be
+  /// lost as a whole.
+  const std::vector<SentFrame>& oldest_outstanding(size_t room);
 
-  /// What may be sent now: window less in flight, paced. At most `peer_buffer` in flight.
-  size_t window_room(size_t peer_buffer) const;
+  /// What may be sent now: window less what is on the path, paced. At most `peer_buffer` of that.
+  size_t window_room(Instant now, size_t peer_buffer);
+  /// When there is more of it though no ack comes; never where only an ack brings it.
+  Instant window_at(Instant now) const;
   size_t pacing_credit(Instant now);
   Instant pacing_at() const;
 
@@ -141,7 +145,10 @@ class Sender {
   void detect_losses(Instant now);
   bool is_persistent(uint64_t first_lost, uint64_t last_lost) const;
   void tolerate_reordering(Instant now, uint64_t number);
-  void settle(Packet& packet);
+  void forget_reordering();
+  void settle(uint64_t number);
+  void pass_next();
+  Instant overdue_at() const;
   void hand_back(const Packet& packet, std::vector<SentFrame>& out);
   void drop_settled(Instant now);
 
@@ -159,12 +166,18 @@ class Sender {
   uint64_t acked_end_ = 0;
   uint64_t skip_at_ = 0;
   size_t in_flight_ = 0;
+  // Below that number everything has left the path, as far as can be known, and so many bytes of it
+  // are neither acknowledged nor lost yet.
+  uint64_t passed_end_ = 0;
+  size_t passed_bytes_ = 0;
   size_t eliciting_outstanding_ = 0;
   Instant last_eliciting_at_{};
   Instant loss_time_ = never;  // when the oldest unacked packet below acked_end_ is lost
   uint64_t reorder_threshold_;
   int reorder_quarters_ = 0;  // of a round trip, beyond RFC 9002's 9/8
+  int recoveries_ = 0;        // since reordering was seen
   Instant reorder_raised_at_{};
+  Instant recovered_at_{};
   int backoff_ = 0;
   int probes_wanted_ = 0;
 

@@ -86,7 +86,8 @@ void Streams::reset(StreamId id, uint64_t code) {
 
 void Streams::set_priority(StreamId id, Priority priority) {
   if (id == first_stream) stand(id);
-  outbound_.set_priority(id, priority);
+  // A message keeps its own, so that one that has begun stays first of its kind.
+  if (!is_message(id)) outbound_.set_priority(id, priority);
 }
 
 size_t Streams::read(StreamId id, MutableBytes out, EventQueue& events) {

@@ -259,11 +259,9 @@ void write_ack(Writer& out, const IntervalSet& received, Duration delay) {
   CHECK(!received.empty());
   const auto& ranges = received.intervals();
   const Interval newest = ranges.back();
-  // Type, largest, delay, count and first take 26 bytes at most, a further range 16.
-  constexpr size_t fixed_bytes_max = 1 + 3 * varint_size_max + 1;
   constexpr size_t range_bytes_max = 2 * varint_size_max;
   const size_t room = out.remaining();
-  const size_t fitting = room < fixed_bytes_max ? 0 : (room - fixed_bytes_max) / range_bytes_max;
+  const size_t fitting = room < ack_bytes_least ? 0 : (room - ack_bytes_least) / range_bytes_max;
   const size_t further = std::min({ranges.size() - 1, ack_ranges_max - 1, fitting});
   write_head(out, type_ack, newest.end - 1);
   out.varint(static_cast<uint64_t>(std::max<int64_t>(to_us(delay), 0)));

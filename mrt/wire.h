@@ -29,6 +29,8 @@ inline constexpr size_t auth_bytes_max = 1024;
 inline constexpr size_t datagram_bytes_max = 65'535;
 /// In one ACK: enough for 64 separate bursts of loss in flight, in at most 0.5 KB.
 inline constexpr size_t ack_ranges_max = 64;
+/// An ACK of one range: type, largest, delay, count and first, with the longest numbers.
+inline constexpr size_t ack_bytes_least = 1 + 3 * varint_size_max + 1;
 
 enum class PacketForm { short_packet, long_packet, foreign };
 PacketForm packet_form(uint8_t first_byte);
@@ -153,7 +155,8 @@ void write_frame(Writer& out, const PathChallengeFrame& frame);
 void write_frame(Writer& out, const PathResponseFrame& frame);
 void write_frame(Writer& out, const MaxStreamsFrame& frame);
 void write_frame(Writer& out, const DatagramFrame& frame);
-/// The newest ack_ranges_max ranges of `received`, as many as fit. REQUIRES: not empty.
+/// The newest ack_ranges_max ranges of `received`, as many as fit. REQUIRES: not empty, and room
+/// for ack_bytes_least.
 void write_ack(Writer& out, const IntervalSet& received, Duration delay);
 
 /// The head of a DATA frame; the bytes follow it. Without `sized` they reach to the packet's end.

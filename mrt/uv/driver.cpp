@@ -24,6 +24,12 @@ static constexpr Duration blocked_max = std::chrono::milliseconds(50);
 static constexpr size_t queued_max = 32;
 static constexpr size_t queued_bytes_max = 32 * 1024;
 
+/// While a socket rests a quarter of its buffer may fill, at the pace of the last reading: small
+/// datagrams take up twice their size, and a rest may end late. Shorter ones than this save
+/// nothing.
+static constexpr int64_t rest_share = 4;
+static constexpr Duration rest_least = std::chrono::microseconds(100);
+
 /// pump() sends sixteen batches; closing thousands of connections takes one each.
 static constexpr int last_pumps_max = 512;
 
@@ -33,7 +39,8 @@ struct DriverCore::State {
     uv_poll_t poll;
     State* state;
     UdpSocket* socket;
-    bool resting = false;  // until rested_at
+    bool resting = false;  // not polled for, until rested_at
+    Instant read_at = monotonic_now();
   };
 
   State(DriverCore& driver, uv_loop_t& driver_loop);
@@ -44,7 +51,7 @@ struct DriverCore::State {
   void on_ready(Watch& watch, int status, int events);
   void on_timer();
   void pump();
-  void rest_from_reading(Watch& watch);
+  void rest_or_poll(Watch& watch, Instant now, size_t bytes);
   void read_after_rest();
   void schedule(Instant next);
   void arm(Instant deadline);
@@ -120,6 +127,7 @@ void DriverCore::State::poll_for(Watch& watch, int events) {
     one->state->on_ready(*one, status, ready);
   };
   CHECK(uv_poll_start(&watch.poll, events, on_event) == 0);
+  watch.resting = false;
 }
 
 void DriverCore::State::on_ready(Watch& watch, int status, int events) {
@@ -136,16 +144,29 @@ void DriverCore::State::on_ready(Watch& watch, int status, int events) {
   if ((events & UV_READABLE) != 0) {
     const auto runs = watch.socket->receive(receive_buffer);
     const Instant now = monotonic_now();
-    for (const Received& run : runs) core.deliver(now, run);
-    rest_from_reading(watch);
+    size_t bytes = 0;
+    for (const Received& run : runs) {
+      bytes += run.bytes.size();
+      core.deliver(now, run);
+    }
+    rest_or_poll(watch, now, bytes);
   }
   pump();
 }
 
-void DriverCore::State::rest_from_reading(Watch& watch) {
-  const Duration patience = core.take_patience();
-  if (patience <= Duration{} || blocked_on == &watch || closing) return;
-  uv_poll_stop(&watch.poll);
+/// Who rests again and again is not polled for in between, which saves two system calls each time.
+void DriverCore::State::rest_or_poll(Watch& watch, Instant now, size_t bytes) {
+  Duration patience = core.take_patience();
+  const Duration since = std::min<Duration>(now - watch.read_at, std::chrono::seconds(1));
+  watch.read_at = now;
+  const auto room = static_cast<int64_t>(watch.socket->receive_buffer_bytes()) / rest_share;
+  if (bytes > 0) patience = std::min(patience, since * room / static_cast<int64_t>(bytes));
+  const bool rests = patience >= rest_least && blocked_on != &watch && !closing;
+  if (!rests) {
+    if (watch.resting) poll_for(watch, UV_READABLE);
+    return;
+  }
+  if (!watch.resting) uv_poll_stop(&watch.poll);
   watch.resting = true;
   rested_at = std::min(rested_at, monotonic_now() + patience);
 }
@@ -154,9 +175,8 @@ void DriverCore::State::read_after_rest() {
   rested_at = never;
   bool pumped = false;
   for (const auto& watch : watches) {
-    // One that waits for room is polled for both; and what was read may have ended it all.
-    if (!std::exchange(watch->resting, false) || blocked_on == watch.get() || closed) continue;
-    poll_for(*watch, UV_READABLE);
+    // One that waits for room is polled for; and what was read may have ended it all.
+    if (!watch->resting || closed) continue;
     on_ready(*watch, 0, UV_READABLE);
     pumped = true;
   }
@@ -164,13 +184,16 @@ void DriverCore::State::read_after_rest() {
 }
 
 void DriverCore::State::on_timer() {
-  uint64_t expirations = 0;
-  if (read(timer_fd, &expirations, sizeof expirations) < 0) return;  // set anew meanwhile
   armed = never;
   ++stats.timer_fires;
   if (blocked_on != nullptr && blocked_until <= monotonic_now()) give_up_first();
-  if (rested_at <= monotonic_now()) return read_after_rest();
-  pump();
+  if (rested_at <= monotonic_now())
+    read_after_rest();
+  else
+    pump();
+  // Setting the timer anew has made it quiet as well.
+  uint64_t expirations = 0;
+  if (armed == never && !closed) (void)!read(timer_fd, &expirations, sizeof expirations);
 }
 
 void DriverCore::State::pump() {

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/loopback.h"
 #include "mrt/agreement.h"
 #include "mrt/endpoint.h"
 #include "mrt/uv/clock.h"
@@ -28,6 +29,8 @@
 
 using namespace mrt;
 using namespace std::chrono_literals;
+using bench::fail;
+using bench::loopback_socket;
 
 namespace {
 
@@ -52,11 +55,6 @@ double cpu_seconds(clockid_t clock) {
   timespec used{};
   clock_gettime(clock, &used);
   return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
-}
-
-[[noreturn]] void fail(std::string_view why) {
-  std::fprintf(stderr, "doorbell: %.*s\n", static_cast<int>(why.size()), why.data());
-  std::exit(1);
 }
 
 // -- A handshake, in memory --
@@ -115,14 +113,6 @@ void measure_handshakes() {
 }
 
 // -- The listener and its member --
-
-uv::Sockets loopback_socket() {
-  uv::SocketError error;
-  const Address address = Address::v4(127, 0, 0, 1, 0);
-  uv::Sockets out = uv::open_sockets(std::span(&address, 1), {}, error);
-  if (out.empty()) fail(error.text);
-  return out;
-}
 
 int64_t stamp() { return to_us(uv::monotonic_now().time_since_epoch()); }
 

@@ -26,6 +26,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/loopback.h"
 #include "mrt/endpoint.h"
 #include "mrt/uv/clock.h"
 #include "mrt/uv/driver.h"
@@ -33,6 +34,8 @@
 
 using namespace mrt;
 using namespace std::chrono_literals;
+using bench::fail;
+using bench::loopback_socket;
 
 namespace {
 
@@ -54,33 +57,11 @@ EndpointConfig config_of(const uv::Sockets& sockets, uint8_t identity) {
   return out;
 }
 
-[[noreturn]] void fail(std::string_view why) {
-  std::fprintf(stderr, "fanout: %.*s\n", static_cast<int>(why.size()), why.data());
-  std::exit(1);
-}
-
 void pin(size_t core) {
   cpu_set_t cores;
   CPU_ZERO(&cores);
   CPU_SET(core, &cores);
   sched_setaffinity(0, sizeof cores, &cores);
-}
-
-double cpu_seconds() {
-  rusage used{};
-  getrusage(RUSAGE_SELF, &used);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(used.ru_utime) + seconds(used.ru_stime);
-}
-
-uv::Sockets loopback_socket() {
-  uv::SocketError error;
-  const Address address = Address::v4(127, 0, 0, 1, 0);
-  uv::Sockets out = uv::open_sockets(std::span(&address, 1), {}, error);
-  if (out.empty()) fail(error.text);
-  return out;
 }
 
 // -- The clients: many endpoints around one epoll --
@@ -272,12 +253,12 @@ int main(int argc, char** argv) {
   server.run(1s, single ? 1 : window);  // paths are measured and buffers grown before it counts
   const uv::SocketStats socket_before = server.socket();
   const uint64_t before = shared.delivered;
-  const double cpu_before = cpu_seconds();
+  const double cpu_before = uv::cpu_seconds();
   const Instant start = uv::monotonic_now();
   server.run(std::chrono::seconds(seconds), single ? 1 : window);
   const double span = to_seconds(uv::monotonic_now() - start);
   const auto delivered = static_cast<double>(shared.delivered - before);
-  const double cpu = cpu_seconds() - cpu_before;
+  const double cpu = uv::cpu_seconds() - cpu_before;
   kill(child, SIGTERM);
   rusage used{};
   wait4(child, nullptr, 0, &used);

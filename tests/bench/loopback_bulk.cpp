@@ -7,7 +7,6 @@
 //
 // SUITE: sealed (what this CPU does best), aes, chacha, plain.
 // THUBAN_NO_GSO=1 shows the fall-back without UDP_SEGMENT and UDP_GRO.
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
@@ -18,25 +17,18 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/loopback.h"
 #include "mrt/endpoint.h"
 #include "mrt/uv/clock.h"
 #include "mrt/uv/driver.h"
 #include "mrt/uv/entropy.h"
 
 using namespace mrt;
+using bench::loopback_socket;
 
 namespace {
 
 constexpr size_t chunk_bytes = 256 * 1024;  // what a user writes and reads at once
-
-double cpu_seconds() {
-  rusage used{};
-  getrusage(RUSAGE_SELF, &used);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(used.ru_utime) + seconds(used.ru_stime);
-}
 
 EndpointConfig asked;  // by the command line
 
@@ -103,23 +95,12 @@ struct Side {
     const uv::SocketStats& socket = driver.sockets()[0]->stats();
     std::printf("  %s: %.2f CPU s/GB, %" PRIu64 " pumps; %" PRIu64 " datagrams out in %" PRIu64
                 " calls, %" PRIu64 " in in %" PRIu64 "\n",
-                name, cpu_seconds() / (static_cast<double>(total) / 1e9), driver.stats().pumps,
+                name, uv::cpu_seconds() / (static_cast<double>(total) / 1e9), driver.stats().pumps,
                 socket.datagrams_sent, socket.send_calls, socket.datagrams_received,
                 socket.receive_calls);
     std::fflush(stdout);
   }
 };
-
-uv::Sockets loopback_socket() {
-  uv::SocketError error;
-  const Address address = Address::v4(127, 0, 0, 1, 0);
-  uv::Sockets out = uv::open_sockets(std::span(&address, 1), {}, error);
-  if (out.empty()) {
-    std::fprintf(stderr, "%s\n", error.text.c_str());
-    std::exit(1);
-  }
-  return out;
-}
 
 /// Where a process ends while its driver is still in the loop.
 [[noreturn]] void end(bool well) {

@@ -3,12 +3,14 @@
 // Bulk over emulated links in virtual time: what the controller and the loss recovery make of
 // them, to the byte the same on every machine that has the same seed.
 //
-//   simulated links               one flow over each link of docs/PERFORMANCE.md, five seeds
+//   simulated links [SEEDS [NAME]]    one flow over each link of docs/PERFORMANCE.md (or those
+//                                 whose name holds NAME), five seeds
 //   simulated share [SECONDS [SEED]]  flows that share a link
 //   simulated counters            packets, bytes and allocations: compared in CI with what is
 //                                 stored (scripts/counters)
 //   simulated instructions        a small transfer, for callgrind to count
-//   simulated trace LOSS_PERCENT DELAY_MS RATE_MBIT QUEUE_BYTES SECONDS [bursts|cubic]
+//   simulated trace LOSS_PERCENT DELAY_MS RATE_MBIT QUEUE_BYTES SECONDS [bursts|cubic|later]
+//                                 cubic: beside the model, from 2 s on; later: before it
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -90,10 +92,10 @@ uint64_t bytes_for(const NamedLink& on) {
   return static_cast<uint64_t>(on.link.bits_per_second / 8 * share * to_seconds(on.time));
 }
 
-void run_links() {
+void run_links(uint64_t seeds, std::string_view only) {
   std::printf("%-16s %8s %8s %6s %9s %9s\n", "", "Mb/s", "worst", "sent", "dropped %", "queue ms");
   for (const NamedLink& on : links()) {
-    constexpr uint64_t seeds = 5;
+    if (std::string_view(on.name).find(only) == std::string_view::npos) continue;
     double rate = 0;
     double worst = 1e9;
     double sent = 0;
@@ -106,15 +108,17 @@ void run_links() {
       const double once = mbit(world.bytes_delivered(0), world.time_taken(0));
       const LinkStats& stats = world.forth().stats();
       const auto packets = static_cast<double>(stats.packets);
-      rate += once / seeds;
+      rate += once;
       worst = std::min(worst, once);
-      sent += static_cast<double>(world.bytes_sent(0)) /
-              static_cast<double>(world.bytes_delivered(0)) / seeds;
-      dropped += 100 * static_cast<double>(stats.dropped_at_queue) / packets / seeds;
-      queue += 1000 * stats.queued_seconds / packets / seeds;
+      sent +=
+          static_cast<double>(world.bytes_sent(0)) / static_cast<double>(world.bytes_delivered(0));
+      dropped += 100 * static_cast<double>(stats.dropped_at_queue) / packets;
+      queue += 1000 * stats.queued_seconds / packets;
     }
-    std::printf("%-16s %8.2f %8.2f %6.3f %9.2f %9.2f\n", on.name, rate, worst, sent, dropped,
-                queue);
+    const auto runs = static_cast<double>(seeds);
+    std::printf("%-16s %8.2f %8.2f %6.3f %9.2f %9.2f\n", on.name, rate / runs, worst, sent / runs,
+                dropped / runs, queue / runs);
+    std::fflush(stdout);
   }
 }
 
@@ -203,12 +207,12 @@ void run_for_callgrind() {
   std::printf("%llu bytes\n", static_cast<unsigned long long>(world.bytes_delivered(0)));
 }
 
-void trace(const LinkConfig& link, Duration time, bool with_cubic) {
+void trace(const LinkConfig& link, Duration time, std::string_view with) {
   std::vector<FlowConfig> flows{{.endpoint = endpoint(true)}};
-  if (with_cubic) {
+  if (with == "cubic" || with == "later") {
     flows.push_back(flows[0]);
-    flows[0].starts = 2s;
     flows[1].endpoint.congestion = CongestionControl::cubic;
+    flows[with == "cubic" ? 1 : 0].starts = 2s;
   }
   Bottleneck world(link, link, 1, flows);
   std::vector<uint64_t> last(flows.size());
@@ -238,7 +242,7 @@ void trace(const LinkConfig& link, Duration time, bool with_cubic) {
 int main(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "";
   if (what == "links") {
-    run_links();
+    run_links(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 5, argc > 3 ? argv[3] : "");
   } else if (what == "share") {
     if (argc > 3) share_seed = std::strtoull(argv[3], nullptr, 10);
     run_shares(from_seconds(argc > 2 ? std::strtod(argv[2], nullptr) : 30));
@@ -254,12 +258,12 @@ int main(int argc, char** argv) {
     link.delay = from_seconds(number(3) / 1000);
     link.bits_per_second = number(4) * 1e6;
     link.queue_bytes = number(5);
-    trace(link, from_seconds(number(6)), with == "cubic");
+    trace(link, from_seconds(number(6)), with);
   } else {
     std::fprintf(
         stderr,
         "usage: simulated links | share [SECONDS [SEED]] | counters | instructions |\n"
-        "       trace LOSS_PERCENT DELAY_MS RATE_MBIT QUEUE_BYTES SECONDS [bursts|cubic]\n");
+        "       trace LOSS_PERCENT DELAY_MS RATE_MBIT QUEUE_BYTES SECONDS [bursts|cubic|later]\n");
     return 2;
   }
 }

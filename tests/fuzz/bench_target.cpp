@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // What `bench serve` is told and what `bench ping` hears: the first byte cuts the rest in pieces.
-#include "client/bench_protocol.h"
+#include "client/bench/protocol.h"
 #include "fuzz/targets.h"
 #include "mrt/base/check.h"
 

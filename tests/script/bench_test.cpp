@@ -80,6 +80,19 @@ TEST_CASE("send for a time counts what was acknowledged in it") {
   CHECK(sent["bytes"] <= served["bytes"]);
 }
 
+TEST_CASE("what is sent before the time that counts is left out") {
+  Star star;
+  Server server(star);
+  const Json sent =
+      line_of(star.run({"bench", "send", server.addr(), "--seconds", "0.3", "--omit", "0.9"}));
+  CHECK(sent["seconds"] >= 0.29);
+  CHECK(sent["seconds"] < 0.9);
+  CHECK(sent["bytes"] > 0);
+  const Json& served = server.await_event("served", is_of_bulk);
+  CHECK(served["seconds"] >= 1.0);
+  CHECK(sent["bytes"] < served["bytes"]);
+}
+
 TEST_CASE("ping measures one way where both ends have one clock") {
   Star star;
   Server server(star, {"--bind", "[::1]:0"});
@@ -116,6 +129,53 @@ TEST_CASE("plain is said by both sides or by none") {
   CHECK(sealed.code == 4);
   CHECK(sealed.output.empty());
   CHECK(sealed.complaints.find("--plain") != std::string::npos);
+}
+
+TEST_CASE("a result that could not be written is a failure, and said") {
+  Star star;
+  Server server(star);
+  const std::vector<std::string> runs[] = {{"bench", "send", server.addr(), "--bytes", "1000"},
+                                           {"bench", "ping", server.addr(), "--count", "3"},
+                                           {"bench", "--seconds", "0.1", "--json"},
+                                           {"bench", "serve", "--bind", "127.0.0.1:0"},
+                                           {"sim", "--nodes", "3", "--trace"},
+                                           {"--version"}};
+  for (const auto& arguments : runs) {
+    CAPTURE(arguments[0]);
+    Launch launch = star.launch(arguments);
+    launch.standard_output = "/dev/full";
+    const Outcome outcome = run(launch);
+    CHECK(outcome.code == 1);
+    CHECK(outcome.complaints.starts_with("thuban: cannot write standard output"));
+  }
+}
+
+TEST_CASE("an address that cannot be bound is this host's fault: exit code 1") {
+  Star star;
+  Server server(star);
+  for (const char* command : {"serve", "ping"}) {
+    std::vector<std::string> arguments = {"bench", command, "--json"};
+    if (command == std::string("ping")) arguments.push_back("127.0.0.1:9");
+    arguments.insert(arguments.end(), {"--bind", server.addr()});
+    const Outcome outcome = star.run(arguments);
+    CHECK(outcome.code == 1);
+    const Json error = Json::parse(outcome.output.substr(0, outcome.output.find('\n')));
+    CHECK(error["code"] == "network");
+  }
+}
+
+TEST_CASE("a password is no option of bench, and its help names only what is") {
+  Star star;
+  CHECK(star.run({"bench", "serve", "--ask-password"}).code == 2);
+  CHECK(star.run({"bench", "--password-file", "/dev/null"}).code == 2);
+  const Outcome strange = star.run({"peers", "127.0.0.1:9", "--omit", "3"});
+  CHECK(strange.code == 2);
+  CHECK(strange.complaints.find("--omit means nothing for peers") != std::string::npos);
+  CHECK(strange.complaints.find("thuban peers --help") != std::string::npos);
+  const Outcome help = star.run({"bench", "--help"});
+  CHECK(help.code == 0);
+  CHECK(help.output.find("--omit") != std::string::npos);
+  CHECK(help.output.find("--password-file") == std::string::npos);
 }
 
 TEST_CASE("a node is no bench, and a bench no node") {
@@ -156,6 +216,7 @@ TEST_CASE("a server that ends is noticed by who is sending") {
   server.signal(SIGINT);
   CHECK(server.await_end() == 0);
   CHECK(bulk.await_end() == 3);
+  CHECK(bulk.complaints().find("has ended") != std::string::npos);
 }
 
 TEST_CASE("bench alone prints a table, or with --json a line for each run") {
@@ -182,4 +243,17 @@ TEST_CASE("an interrupt ends the table and its server") {
   CHECK(table.await_end() == 130);
   CHECK(since(begin) < 2);
   CHECK(table.output().empty());
+}
+
+TEST_CASE("Ctrl-C on a terminal is an interrupt of the table, not the end of its server") {
+  Star star;
+  Launch launch = star.launch({"bench", "--seconds", "20"});
+  launch.terminal = true;
+  Program table(launch);
+  CHECK(Program::run_until([&] { return table.output().find("seconds") != std::string::npos; },
+                           patience));
+  CHECK_FALSE(Program::run_until([&] { return table.ended(); }, Seconds(0.5)));
+  table.write("\x03");
+  CHECK(table.await_end() == 130);
+  CHECK(table.output().find("interrupted") != std::string::npos);
 }

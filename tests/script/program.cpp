@@ -65,6 +65,9 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   setsid();
   if (launch.terminal) ioctl(far[0], TIOCSCTTY, 0);
   for (int fd = 0; fd < 3; ++fd) dup2(far[fd], fd);
+  if (!launch.standard_output.empty()) {
+    dup2(open(launch.standard_output.c_str(), O_WRONLY), STDOUT_FILENO);
+  }
   if (chdir(launch.folder.c_str()) == 0) execve(argv[0], argv, envp);
   _exit(127);
 }

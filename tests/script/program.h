@@ -53,6 +53,7 @@ struct Launch {
   std::map<std::string, std::string> environment{};  // beside a bare one
   bool terminal =
       false;  // all three streams are a terminal of 80 x 24: output() has what it showed
+  std::string standard_output{};  // goes to this file, and output() has nothing of it
 };
 
 struct Event {

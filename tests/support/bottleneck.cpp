@@ -2,6 +2,7 @@
 #include "support/bottleneck.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace mrt::test {
 
@@ -54,6 +55,9 @@ struct Bottleneck::Flow {
   uint64_t sent = 0;
   Instant ended = never;
   ConnectionStats last;
+  // Of the receiver's socket [true] and the sender's.
+  std::array<Instant, 2> rests_until{};
+  std::array<bool, 2> has_read{};
 };
 
 namespace {
@@ -95,6 +99,8 @@ ConnectionStats Bottleneck::stats(size_t flow) const {
   const Flow& f = *flows_[flow];
   return f.id ? f.sender.stats(*f.id).value_or(f.last) : f.last;
 }
+
+Endpoint& Bottleneck::end_of(Flow& flow, bool forth) { return forth ? flow.receiver : flow.sender; }
 
 void Bottleneck::write(Flow& flow) {
   flow.last = flow.sender.stats(*flow.id).value_or(flow.last);
@@ -180,15 +186,32 @@ void Bottleneck::run(Duration time) {
       if (flow.started && flow.sender.next_timeout() <= now) pump(i, true);
       if (flow.receiver.next_timeout() <= now) pump(i, false);
     }
-    while (!wire_.empty() && wire_.begin()->first.first <= now) {
-      InFlight in = std::move(wire_.begin()->second);
-      wire_.erase(wire_.begin());
-      Flow& flow = *flows_[in.flow];
-      Endpoint& to = in.forth ? flow.receiver : flow.sender;
-      const Path path{address_of(in.flow, !in.forth), address_of(in.flow, in.forth)};
-      to.on_datagrams(now, path, Ecn::not_ect, in.bytes.size(), in.bytes);
-      pool_.push_back(std::move(in.bytes));
-      pump(in.flow, !in.forth);
+    arrive();
+  }
+}
+
+// A socket that rests (mrt/uv/driver.h) is read later, and all that came meanwhile together.
+void Bottleneck::arrive() {
+  while (!wire_.empty() && wire_.begin()->first.first <= now) {
+    auto first = wire_.extract(wire_.begin());
+    InFlight& in = first.mapped();
+    Flow& flow = *flows_[in.flow];
+    const Instant reads_at = flow.rests_until[in.forth];
+    if (reads_at > now) {
+      first.key().first = reads_at;
+      wire_.insert(std::move(first));
+      continue;
+    }
+    const Path path{address_of(in.flow, !in.forth), address_of(in.flow, in.forth)};
+    end_of(flow, in.forth).on_datagrams(now, path, Ecn::not_ect, in.bytes.size(), in.bytes);
+    pool_.push_back(std::move(in.bytes));
+    flow.has_read[in.forth] = true;
+  }
+  for (size_t i = 0; i < flows_.size(); ++i) {
+    for (const bool forth : {false, true}) {
+      if (!std::exchange(flows_[i]->has_read[forth], false)) continue;
+      flows_[i]->rests_until[forth] = now + end_of(*flows_[i], forth).take_patience();
+      pump(i, !forth);
     }
   }
 }

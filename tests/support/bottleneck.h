@@ -91,7 +91,9 @@ class Bottleneck {
     Bytes bytes;
   };
 
+  void arrive();
   void pump(size_t flow, bool sender);
+  static Endpoint& end_of(Flow& flow, bool forth);  // who hears what goes that way
   void send(size_t flow, bool forth, const Transmit& batch);
   void write(Flow& flow);
 

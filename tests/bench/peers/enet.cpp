@@ -65,7 +65,7 @@ int main(int argc, char** argv) {
   if (host == nullptr) peer::fail("host");
   enet_socket_set_option(host->socket, ENET_SOCKOPT_RCVBUF, 4 << 20);
   if (asked.latency) {
-    peer::Latency latency(asked.seconds);
+    peer::Latency latency(asked);
     receive(host, [&](const ENetPacket& packet) {
       latency.got(reinterpret_cast<const char*>(packet.data));
     });

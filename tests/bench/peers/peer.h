@@ -5,13 +5,14 @@
 //
 //   PEER recv    PORT SECONDS            receives bulk
 //   PEER send    HOST PORT SECONDS       sends it, for SECONDS after connecting
-//   PEER latrecv PORT SECONDS            receives 100-byte reliable messages
+//   PEER latrecv PORT SECONDS [HZ]       receives 100-byte reliable messages
 //   PEER latsend HOST PORT SECONDS [HZ]  sends HZ (100) of them a second
 //
 // 1. Each end prints one line of JSON and exits by itself, whatever the other does.
-// 2. Goodput is what reached the application in the SECONDS after its first byte; CPU is user
-//    and system time of the process over the same span.
-// 3. Latency is one way, from the call that sends to the delivery: both ends on one host.
+// 2. Goodput is what reached the application in the SECONDS after its first byte, or after OMIT=S
+//    in the environment behind that; CPU is user and system time of the process over the same span.
+// 3. Latency is one way, from the call that sends to the delivery: both ends on one host. Its
+//    quantiles are of all that was sent: what is missing or out of order took for ever (null).
 #pragma once
 
 #include <sys/resource.h>
@@ -71,7 +72,8 @@ inline Arguments parse(int argc, char** argv) {
   out.latency = mode.starts_with("lat");
   out.sender = mode == "send" || mode == "latsend";
   if (argc < (out.sender ? 5 : 4)) {
-    std::fprintf(stderr, "usage: recv|latrecv PORT SECONDS, send|latsend HOST PORT SECONDS [HZ]\n");
+    std::fprintf(stderr,
+                 "usage: recv|latrecv PORT SECONDS [HZ], send|latsend HOST PORT SECONDS [HZ]\n");
     std::exit(2);
   }
   int next = 2;
@@ -98,8 +100,14 @@ class Sink {
         if (now() - begin > connect_seconds_max) report(seconds_);
         wait_until(now() + 0.0002);
       }
-      wait_until(start_ + seconds_);
-      report(now() - start_);
+      const double from = start_ + omitted_seconds();
+      if (from > start_) {
+        wait_until(from);
+        omitted_bytes_ = bytes_;
+        cpu_at_start_ = usage().cpu_seconds;
+      }
+      wait_until(from + seconds_);
+      report(now() - from);
     }).detach();
   }
   void got(size_t size) {
@@ -111,9 +119,14 @@ class Sink {
  private:
   static constexpr double connect_seconds_max = 15;
 
+  static double omitted_seconds() {
+    const char* given = getenv("OMIT");
+    return given != nullptr ? std::max(0.0, std::atof(given)) : 0;
+  }
+
   [[noreturn]] void report(double span) {
     const Usage used = usage();
-    const uint64_t bytes = bytes_;
+    const uint64_t bytes = bytes_ - omitted_bytes_;
     std::printf("{\"role\":\"recv\",\"mbps\":%.2f,\"bytes\":%lu,\"cpu\":%.3f,\"rss_mb\":%.1f}\n",
                 static_cast<double>(bytes) * 8e-6 / span, bytes, used.cpu_seconds - cpu_at_start_,
                 used.memory_mb);
@@ -122,6 +135,7 @@ class Sink {
   }
 
   double seconds_, cpu_at_start_ = 0;
+  uint64_t omitted_bytes_ = 0;
   std::atomic<double> start_{0};
   std::atomic<uint64_t> bytes_{0};
 };
@@ -140,28 +154,37 @@ inline void run_for(double seconds) {
   }).detach();
 }
 
-/// 100 bytes with the sending time in front.
+inline uint64_t message_count(const Arguments& asked) {
+  return static_cast<uint64_t>(asked.seconds * asked.hz);
+}
+
+/// 100 bytes with the sending time and the message's number in front.
 struct Message {
   char bytes[100] = {};
-  void stamp() {
+  void stamp(uint64_t number) {
     const double at = now();
     std::memcpy(bytes, &at, sizeof at);
+    std::memcpy(bytes + sizeof at, &number, sizeof number);
   }
 };
 
 class Latency {
  public:
-  explicit Latency(double seconds) {
-    std::thread([=, this] {
+  explicit Latency(const Arguments& asked) : sent_(message_count(asked)) {
+    std::thread([seconds = asked.seconds, this] {
       wait_until(now() + seconds + 4);  // the last messages come late on a bad link
       report();
     }).detach();
   }
   void got(const char* bytes) {
     double sent = 0;
+    uint64_t number = 0;
     std::memcpy(&sent, bytes, sizeof sent);
+    std::memcpy(&number, bytes + sizeof sent, sizeof number);
     const double delay_ms = (now() - sent) * 1e3;
     const std::lock_guard lock(mutex_);
+    if (number < next_ || number >= sent_) return;  // twice, late, or none of ours
+    next_ = number + 1;
     ms_.push_back(delay_ms);
   }
 
@@ -170,17 +193,20 @@ class Latency {
     const std::lock_guard lock(mutex_);
     std::sort(ms_.begin(), ms_.end());
     const auto quantile = [&](double share) {
-      return ms_.empty() ? 0.0
-                         : ms_[static_cast<size_t>(share * static_cast<double>(ms_.size() - 1))];
+      const auto index =
+          static_cast<size_t>(share * static_cast<double>(std::max<uint64_t>(sent_, 1) - 1));
+      return index < ms_.size() ? std::to_string(ms_[index]) : std::string("null");
     };
     std::printf(
-        "{\"role\":\"latency\",\"n\":%zu,\"p50\":%.2f,\"p95\":%.2f,\"p99\":%.2f,\"max\":%.2f}\n",
-        ms_.size(), quantile(.5), quantile(.95), quantile(.99), quantile(1));
+        "{\"role\":\"latency\",\"n\":%zu,\"missing\":%zu,\"p50\":%s,\"p99\":%s,\"max\":%s}\n",
+        ms_.size(), sent_ - ms_.size(), quantile(.5).c_str(), quantile(.99).c_str(),
+        quantile(1).c_str());
     std::fflush(stdout);
     _exit(0);
   }
 
   std::mutex mutex_;
+  uint64_t sent_, next_ = 0;
   std::vector<double> ms_;
 };
 
@@ -188,12 +214,11 @@ class Latency {
 template <class Send, class Idle>
 [[noreturn]] void paced(const Arguments& asked, Send send, Idle idle) {
   const double begin = now();
-  const auto count = static_cast<long>(asked.seconds * asked.hz);
-  for (long i = 0; i < count; ++i) {
+  for (uint64_t i = 0; i < message_count(asked); ++i) {
     const double at = begin + static_cast<double>(i) / asked.hz;
     while (now() < at) idle(at);
     Message message;
-    message.stamp();
+    message.stamp(i);
     send(message.bytes, sizeof message.bytes);
   }
   for (const double end = now() + 3; now() < end;) idle(end);

@@ -57,7 +57,7 @@ int main(int argc, char** argv) {
     peer::fail("listen");
   }
   peer::Sink* const sink = asked.latency ? nullptr : new peer::Sink(asked.seconds);
-  peer::Latency* const latency = asked.latency ? new peer::Latency(asked.seconds) : nullptr;
+  peer::Latency* const latency = asked.latency ? new peer::Latency(asked) : nullptr;
   struct socket* const from = usrsctp_accept(socket, nullptr, nullptr);
   while (true) {
     socklen_t address_size = sizeof address, info_size = 0;

@@ -66,7 +66,7 @@ int main(int argc, char** argv) {
     peer::fail(srt_getlasterror_str());
   }
   peer::Sink* const sink = asked.latency ? nullptr : new peer::Sink(asked.seconds);
-  peer::Latency* const latency = asked.latency ? new peer::Latency(asked.seconds) : nullptr;
+  peer::Latency* const latency = asked.latency ? new peer::Latency(asked) : nullptr;
   const SRTSOCKET from = srt_accept(socket, nullptr, nullptr);
   const auto room = static_cast<int>(chunk.size());
   for (int got; (got = srt_recv(from, chunk.data(), room)) > 0;) {

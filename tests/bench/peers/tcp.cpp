@@ -45,7 +45,7 @@ int main(int argc, char** argv) {
   }
   if (bind(fd, generic, sizeof address) != 0 || listen(fd, 1) != 0) peer::fail("listen");
   if (asked.latency) {
-    peer::Latency latency(asked.seconds);
+    peer::Latency latency(asked);
     const int from = accept(fd, nullptr, nullptr);
     peer::Message message;
     constexpr auto whole = static_cast<ssize_t>(sizeof message.bytes);

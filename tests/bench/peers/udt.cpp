@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
     peer::fail(UDT::getlasterror().getErrorMessage());
   }
   peer::Sink* const sink = asked.latency ? nullptr : new peer::Sink(asked.seconds);
-  peer::Latency* const latency = asked.latency ? new peer::Latency(asked.seconds) : nullptr;
+  peer::Latency* const latency = asked.latency ? new peer::Latency(asked) : nullptr;
   int size = sizeof address;
   const UDTSOCKET from = UDT::accept(socket, generic, &size);
   std::vector<char> chunk(128 * 1024);

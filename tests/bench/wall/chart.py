@@ -43,6 +43,13 @@ class Canvas:
         return head + "\n" + "\n".join(self.parts) + "\n</svg>\n"
 
 
+def axis(canvas, left, room, top, bottom, limit):
+    for tick in ticks(limit):
+        at = left + room * tick / limit
+        canvas.line(at, top, at, bottom, "#E4E4E4")
+        canvas.text(at, bottom + 13, f"{tick:,}", 10, "middle", FAINT)
+
+
 def colour_of(row):
     return {"mrt": SEALED, "mrt-single": SEALED, "mrt-plain": PLAIN}.get(row["key"], OTHER)
 
@@ -64,10 +71,7 @@ def bars(canvas, x, y, width, title, unit, rows, limit=None, names=True, mark=No
     canvas.text(x, y + 14, title, 13, weight="bold")
     canvas.text(x, y + 30, unit, 11, colour=FAINT)
     top, bottom = y + TITLE - 8, y + TITLE + ROW * len(rows)
-    for tick in ticks(limit):
-        at = left + room * tick / limit
-        canvas.line(at, top, at, bottom, "#E4E4E4")
-        canvas.text(at, bottom + 13, f"{tick:,}", 10, "middle", FAINT)
+    axis(canvas, left, room, top, bottom, limit)
     for i, (name, value, colour) in enumerate(rows):
         at = y + TITLE + ROW * i
         ours = colour != OTHER
@@ -99,7 +103,7 @@ def links_panels(canvas, y, results):
     canvas.text(20, y + 14, "Bulk on bad links, 8 s from the handshake", 13, weight="bold")
     canvas.text(20, y + 30, "Mb/s; both directions lose; the dashed line is what is possible", 11,
                 colour=FAINT)
-    y += 36
+    y += 46
     columns, below = 3, y
     named, bare = 380, 275  # the first panel of each line has the names for all
     for i, link in enumerate(links):
@@ -119,25 +123,51 @@ def links_panels(canvas, y, results):
     return below
 
 
+def share_panel(canvas, y, results):
+    x, left, room, limit = 20, 20 + LEFT, WIDTH - 40 - LEFT - 190, 100
+    canvas.text(x, y + 14, "Sharing a link", 13, weight="bold")
+    canvas.text(x, y + 30, "Mb/s of each flow; 100 Mb/s, 20 ms there and back, a queue of one "
+                "bandwidth-delay product; blue: MRT, grey: TCP cubic", 11, colour=FAINT)
+    top, bottom = y + TITLE - 8, y + TITLE + ROW * len(results)
+    axis(canvas, left, room, top, bottom, limit)
+    for i, row in enumerate(results):
+        at = y + TITLE + ROW * i
+        canvas.text(left - 6, at + 11, row["name"], 11.5, "end")
+        runs = (row["columns"].get("share") or {}).get("all")
+        if not runs:
+            canvas.text(left + 3, at + 11, "no result", 10, colour=FAINT)
+            continue
+        # Flows have no median of their own: those of the run in the middle.
+        typical = sorted(runs, key=lambda run: run["jain"])[len(runs) // 2]
+        begin = left
+        for kind, colour in (("mrt", SEALED), ("tcp", OTHER)):
+            for rate in typical["flows"][kind]:
+                canvas.bar(begin, at, room * rate / limit - 1, ROW - 5, colour)
+                begin += room * rate / limit
+        canvas.text(x + WIDTH - 40, at + 11, f"the least {typical['least_percent']:.0f} %, "
+                    f"Jain's index {typical['jain']:.2f}", 11, "end")
+    return bottom + GAP
+
+
 def small_panel(canvas, y, results):
     x, left, room = 20, 20 + LEFT, WIDTH - 40 - LEFT - 110
     limit = max((figure(row, "small", "max") or 0 for row in results), default=1) or 1
     canvas.text(x, y + 14, "Small reliable messages in order, one way", 13, weight="bold")
     canvas.text(x, y + 30, "ms; 100 B a hundred times a second, 100 ms there and back, 5 % lost "
-                "each way; dot: p50, bar: p99, thin line: the slowest", 11, colour=FAINT)
+                "each way; dot: p50, bar: to p99, thin line: to the slowest, dashes: the path's "
+                "own 50", 11, colour=FAINT)
     top, bottom = y + TITLE - 8, y + TITLE + ROW * len(results)
-    for tick in ticks(limit):
-        at = left + room * tick / limit
-        canvas.line(at, top, at, bottom, "#E4E4E4")
-        canvas.text(at, bottom + 13, f"{tick:,}", 10, "middle", FAINT)
+    axis(canvas, left, room, top, bottom, limit)
     for i, row in enumerate(results):
         at = y + TITLE + ROW * i
         colour, ours = colour_of(row), row["group"] == "mrt"
         canvas.text(left - 6, at + 11, row["name"].split(" (")[0], 11.5, "end",
                     weight="bold" if ours else "normal")
         p50, p99, most = (figure(row, "small", key) for key in ("p50", "p99", "max"))
-        if p50 is None:
-            canvas.text(left + 3, at + 11, "no result", 10, colour=FAINT)
+        if None in (p50, p99, most):
+            missing = figure(row, "small", "missing")
+            canvas.text(left + 3, at + 11, f"{missing:.0f} missing" if missing else "no result", 10,
+                        colour=FAINT)
             continue
         scale = room / limit
         canvas.line(left + p50 * scale, at + 7, left + most * scale, at + 7, colour, 1.5)
@@ -158,15 +188,16 @@ def fanout_panels(canvas, y, results):
                  (figure(row, str(clients), "deliveries") or 0) / 1e3 or None, colour_of(row))
                 for row in results]
         below = bars(canvas, 20 + i * width, y, width - 10, f"Fan-out to {clients:,} clients",
-                     "thousand deliveries of 100 B a second, one server core", rows)
+                     "thousand deliveries of 100 B a second, one server core; single: one a "
+                     "datagram", rows)
     return below
 
 
 def chart(tables):
     """Of {table: results}: those that are there, one under the other."""
     canvas, y = Canvas(), 16
-    panels = (("loopback", loopback_panel), ("links", links_panels), ("small", small_panel),
-              ("fanout", fanout_panels))
+    panels = (("loopback", loopback_panel), ("links", links_panels), ("share", share_panel),
+              ("small", small_panel), ("fanout", fanout_panels))
     for key, panel in panels:
         if key in tables:
             y = panel(canvas, y, tables[key]) + 6

@@ -2,10 +2,13 @@
 """Who runs, by which commands, and what a run's output says. One entry a contestant; the tables
 (scripts/bench) decide where and how long.
 
-A result is a dict of figures: mbps, cpu_per_gb (both ends), p50, p99, max (ms), and of MRT also
-sent_per_byte (UDP payload sent by goodput), rtt_ms, lost, mtu, handshake_ms. Nothing: it failed.
+A result is a dict of figures: mbps, cpu_per_gb (both ends); p50, p99, max (ms; None where too
+many are missing), missing; of MRT also sent_per_byte (UDP payload sent by goodput), rtt_ms, lost,
+mtu, handshake_ms; of flows that share a link mrt and tcp (Mb/s of all of a kind), sum, flows (of
+each), least_percent, jain. Nothing: it failed.
 """
 import re
+import shlex
 
 TIME_TO_CONNECT = 15  # seconds that a run may take beside its own
 
@@ -45,7 +48,9 @@ class Mrt:
         ping = first(outcome.sender, "p50_ms")
         if not ping:
             return outcome, None
-        return outcome, {"p50": ping["p50_ms"], "p99": ping["p99_ms"], "max": ping["max_ms"]}
+        # It ends when each of them has come back.
+        return outcome, {"p50": ping["p50_ms"], "p99": ping["p99_ms"], "max": ping["max_ms"],
+                         "missing": 0}
 
 
 class Peer:
@@ -76,7 +81,7 @@ class Peer:
         got = first(outcome.receiver, "p50")
         if not got or not got["n"]:
             return outcome, None
-        return outcome, {key: got[key] for key in ("p50", "p99", "max")}
+        return outcome, {key: got[key] for key in ("p50", "p99", "max", "missing")}
 
 
 class Ceiling:
@@ -106,6 +111,69 @@ class Fanout:
         outcome = place.run("", command, seconds + 60, False)
         found = self.pattern.search(outcome.said)
         return outcome, {"deliveries": float(found.group(1))} if found else None
+
+
+def jain(rates):
+    """Jain's index: 1 where all get the same, 1/n where one gets all."""
+    squares = len(rates) * sum(rate * rate for rate in rates)
+    return sum(rates) ** 2 / squares if squares else 0
+
+
+class Shared:
+    """Several flows over one link, `flows` of them as (mrt or tcp, begins after so many seconds).
+    Each is counted over the same seconds, from the begin of the last."""
+    group = "share"
+
+    def __init__(self, thuban, folder, key, name, flows):
+        self.thuban, self.tcp = thuban, f"env CC_ALGO=cubic {folder}/tcp"
+        self.key, self.name, self.flows = key, name, flows
+
+    def commands(self, host, port, seconds):
+        """What runs at the receiving and what at the sending end."""
+        last = max(begin for _, begin in self.flows)
+        far, near = [], []
+        if any(kind == "mrt" for kind, _ in self.flows):
+            far.append(f"{self.thuban} bench serve --bind {host}:{port} &")
+        for i, (kind, begin) in enumerate(self.flows):
+            omitted = last - begin
+            if kind == "mrt":
+                send = (f"{self.thuban} bench send {host}:{port} --seconds {seconds} "
+                        f"--omit {omitted}")
+            else:
+                own = port + 1 + i
+                far.append(f"env OMIT={omitted} {self.tcp} recv {own} {seconds} &")
+                send = f"{self.tcp} send {host} {own} {seconds + omitted}"
+            near.append(f"(sleep {begin}; exec {send}) &")
+        # The end of lossy-net ends the server.
+        return "\n".join([*far, "wait"]), "\n".join([*near, "wait"])
+
+    def share(self, place, port, seconds):
+        far, near = (f"bash -c {shlex.quote(script)}"
+                     for script in self.commands(place.host, port, seconds))
+        last = max(begin for _, begin in self.flows)
+        outcome = place.run(far, near, seconds + last + TIME_TO_CONNECT, False)
+        return outcome, self.figures(outcome)
+
+    def figures(self, outcome):
+        rates = {"mrt": [row["mbit_s"] for row in outcome.sender if "mbit_s" in row],
+                 "tcp": [row["mbps"] for row in outcome.receiver if "mbps" in row]}
+        kinds = [kind for kind, _ in self.flows]
+        both = rates["mrt"] + rates["tcp"]
+        if any(len(rates[kind]) != kinds.count(kind) for kind in rates) or not sum(both):
+            return None
+        out = {kind: sum(rates[kind]) for kind in rates if rates[kind]}
+        return {**out, "sum": sum(both), "least_percent": 100 * min(both) / sum(both),
+                "jain": jain(both), "flows": rates}
+
+
+def sharers(thuban, folder):
+    lead = 5  # seconds: more than any start takes
+    rows = [("mrt-tcp", "TCP 5 s after MRT", [("mrt", 0), ("tcp", lead)]),
+            ("tcp-mrt", "TCP 5 s before MRT", [("tcp", 0), ("mrt", lead)]),
+            ("both", "TCP and MRT at once", [("mrt", 0), ("tcp", 0)]),
+            ("mrt-2", "two of MRT", [("mrt", 0)] * 2), ("mrt-8", "eight of MRT", [("mrt", 0)] * 8),
+            ("tcp-2", "two of TCP", [("tcp", 0)] * 2)]
+    return [Shared(thuban, folder, key, name, flows) for key, name, flows in rows]
 
 
 def bulk_peers(folder, rate_bits=None):

@@ -28,10 +28,11 @@ LINKS = [
      "loss": 0.01, "possible": 92.3, "seconds": 20, "groups": ("mrt", "tcp")},
 ]
 SMALL_OPTIONS = "--delay 50ms --loss 5"
+SHARE_OPTIONS = LINK_100
 FANOUT_CLIENTS = (100, 1000)
 
 TITLES = {"loopback": "Bulk on loopback", "links": "Bulk on bad links",
-          "small": "Small reliable messages", "fanout": "Fan-out"}
+          "share": "Sharing a link", "small": "Small reliable messages", "fanout": "Fan-out"}
 
 
 def number(value, digits=None):
@@ -98,11 +99,22 @@ def links_tables(results):
     return [goodput, mrt] if len(mrt) > 1 else [goodput]
 
 
-def small_table(results):
-    rows = [["ms, one way", "p50", "p99", "max"]]
+def share_table(results):
+    rows = [["Mb/s", "MRT", "TCP cubic", "together", "the least has, %", "Jain's index",
+             "dropped at the queue, %"]]
     for row in results:
-        rows.append([row["name"]] + [cell(row, "small", key, 0) for key in ("p50", "p99", "max")])
-    return [rows + [["floor", "50", "", ""]]]
+        rows.append([row["name"]] + [cell(row, "share", key, 1)
+                                     for key in ("mrt", "tcp", "sum", "least_percent")]
+                    + [cell(row, "share", key, 2) for key in ("jain", "queue_drop_percent")])
+    return [rows]
+
+
+def small_table(results):
+    rows = [["ms, one way", "p50", "p99", "max", "missing"]]
+    for row in results:
+        rows.append([row["name"]] + [cell(row, "small", key, 0)
+                                     for key in ("p50", "p99", "max", "missing")])
+    return [rows + [["floor", "50", "", "", ""]]]
 
 
 def fanout_table(results):
@@ -114,8 +126,8 @@ def fanout_table(results):
 
 
 def tables_of(table, results):
-    return {"loopback": loopback_table, "links": links_tables, "small": small_table,
-            "fanout": fanout_table}[table](results)
+    return {"loopback": loopback_table, "links": links_tables, "share": share_table,
+            "small": small_table, "fanout": fanout_table}[table](results)
 
 
 def as_text(rows):
@@ -143,3 +155,15 @@ def origin(entry):
     if any(column.get("stolen") for row in entry["results"] for column in row["columns"].values()):
         words += "; *: every run lost more than 3 % to others"
     return words + "."
+
+
+def document(text, entries):
+    """Its tables anew, each between <!-- bench TABLE --> and <!-- end -->; all else as it is."""
+    for table, entry in entries.items():
+        begin, end = f"<!-- bench {table} -->\n", "<!-- end -->"
+        head, found, rest = text.partition(begin)
+        if not found or end not in rest:
+            raise ValueError(f"no '{begin.strip()}' with its '{end}'")
+        body = "\n".join(as_markdown(rows) for rows in tables_of(table, entry["results"]))
+        text = f"{head}{begin}{body}\n{origin(entry)}\n{rest[rest.index(end):]}"
+    return text

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "client/bench_options.h"
+#include "client/bench/options.h"
 
 #include <doctest/doctest.h>
 
@@ -86,6 +86,13 @@ TEST_CASE("an option that means nothing for what was asked is a mistake") {
   both.bytes = both.seconds = "5";
   refused({"send", "a:1"}, both);
   refused({"send", "a:1"}, {});
+  BenchTexts omitting = texts_of(&BenchTexts::omit, "0.5");
+  refused({}, omitting);
+  refused({"send", "a:1"}, omitting);
+  omitting.seconds = "2";
+  CHECK(accepted({"send", "a:1"}, omitting).omitted == std::chrono::milliseconds(500));
+  omitting.omit = "-1";
+  refused({"send", "a:1"}, omitting);
   refused({"send"}, texts_of(&BenchTexts::bytes, "5"));
   refused({"serve", "a:1"}, {});
   refused({"sing"}, {});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "client/bench_protocol.h"
+#include "client/bench/protocol.h"
 
 #include <doctest/doctest.h>
 

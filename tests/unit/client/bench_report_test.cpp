@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "client/bench_report.h"
+#include "client/bench/report.h"
 
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "client/bench_table.h"
+#include "client/bench/table.h"
 
 namespace client {
 
@@ -61,10 +61,15 @@ TEST_CASE("the table has a column each, and the CPU time of both sides") {
   plain.bulk.seconds = 1;
   sealed.ping.delays = plain.ping.delays = {54us};
   const std::string table = bench_table(sealed, plain, 2);
-  CHECK(table.find("        4000        8000  Mb/s") != std::string::npos);
-  CHECK(table.find("        2.00        1.25  s/GB") != std::string::npos);
-  CHECK(table.find("       0.054       0.054  ms, one way, p50") != std::string::npos);
+  CHECK(table.find("bulk, Mb/s                4000      8000\n") != std::string::npos);
+  CHECK(table.find("CPU of both, s/GB       2.00      1.25\n") != std::string::npos);
+  CHECK(table.find("p50, ms                0.054     0.054\n") != std::string::npos);
   CHECK(table.find(" \n") == std::string::npos);
+  for (size_t begin = 0; begin < table.size();) {
+    const size_t end = table.find('\n', begin);
+    CHECK(end - begin <= 40);
+    begin = end + 1;
+  }
 }
 
 }  // namespace client

@@ -2,10 +2,11 @@
 //
 // The congestion controllers on an emulated bottleneck: 100 Mb/s, 20 ms, a queue of one
 // bandwidth-delay product, where a test does not say otherwise.
-#include <doctest/doctest.h>
-
 #include "mrt/delay_model.h"
+#include "mrt/sender.h"
 #include "support/bottleneck.h"
+
+#include <doctest/doctest.h>
 
 using namespace mrt;
 using namespace mrt::test;
@@ -24,6 +25,13 @@ FlowConfig flow(CongestionControl control = CongestionControl::model, Duration s
 double mbit(uint64_t bytes, Duration time) {
   return static_cast<double>(bytes) * 8e-6 / to_seconds(time);
 }
+
+constexpr LinkConfig bursts{.bits_per_second = 20e6,
+                            .queue_bytes = 125e3,
+                            .delay = 25ms,
+                            .burst_begin = 0.0062,
+                            .burst_end = 0.2,
+                            .reorder = 0.01};
 
 struct Alone {
   double mbit;
@@ -102,23 +110,39 @@ TEST_CASE("alone, the model adds less than a quarter of the round trip to it") {
 }
 
 TEST_CASE("bursts of loss and reordering cost the model little") {
-  const LinkConfig link{.bits_per_second = 20e6,
-                        .queue_bytes = 125e3,
-                        .delay = 25ms,
-                        .burst_begin = 0.0062,
-                        .burst_end = 0.2,
-                        .reorder = 0.01};
-  CHECK(run_alone(link, 6s).mbit > 16.8);  // of 18.4
+  // Handshake and startup included: without those 18.6.
+  CHECK(run_alone(bursts, 6s).mbit > 17.9);
+}
+
+TEST_CASE("where bursts of losses take acks only, the model leaves no gaps") {
+  LinkConfig forth = bursts;
+  forth.burst_begin = forth.reorder = 0;
+  Bottleneck world(forth, bursts, 1, {flow()});
+  world.run(2s);
+  const uint64_t before = world.bytes_delivered(0);
+  world.run(4s);
+  CHECK(mbit(world.bytes_delivered(0) - before, 4s) > 18.9);  // of 19.2
+  CHECK(world.forth().stats().dropped_at_queue < 60);
+}
+
+TEST_CASE("a far link is filled within five round trips") {
+  const LinkConfig far{.queue_bytes = 1250e3, .delay = 50ms};
+  Bottleneck world(far, far, 1, {flow()});
+  world.run(700ms);
+  CHECK(world.bytes_delivered(0) > 2'800'000);
+  const LinkStats& stats = world.forth().stats();
+  CHECK(static_cast<double>(stats.dropped_at_queue) < 0.05 * static_cast<double>(stats.packets));
 }
 
 TEST_CASE("where there is hardly a queue, losses tell the model where to stop") {
-  // A millisecond of it: most of what is dropped goes while startup finds out.
+  // A millisecond of it: what acknowledgements that were read together let go fills it at once.
   const Alone seen = run_alone({.queue_bytes = 12e3}, 8s);
-  CHECK(seen.mbit > 75);
-  CHECK(seen.dropped < 0.1);
+  CHECK(seen.mbit > 55);
+  CHECK(seen.dropped < 0.3);
 }
 
 TEST_CASE("jitter that looks like a queue does not starve the model") {
+  CHECK(run_alone({.jitter = 3ms}, 5s).mbit > 75);
   CHECK(run_alone({.jitter = 10ms}, 5s).mbit > 50);
 }
 
@@ -129,17 +153,21 @@ TEST_CASE("two and eight flows of the model share equally, at once and one after
   CHECK(jain(run_together(eight, 2s, 6s)) > 0.95);
   for (size_t i = 0; i < eight.size(); ++i) eight[i].starts = i * 300ms;
   // Those who come late take the others' queue for the path, until a drain shows more of it.
-  CHECK(jain(run_together(eight, 6s, 24s)) > 0.8);
+  CHECK(jain(run_together(eight, 6s, 20s)) > 0.9);
 }
 
 TEST_CASE("the model and CUBIC each get a third of the link and more") {
   const FlowConfig cubic = flow(CongestionControl::cubic);
-  const auto at_once = run_together({flow(), cubic}, 5s, 25s);
+  const auto at_once = run_together({flow(), cubic}, 5s, 15s);
   CHECK(at_once[0] > 33);
   CHECK(at_once[1] > 33);
-  const auto cubic_later = run_together({flow(), flow(CongestionControl::cubic, 2s)}, 5s, 25s);
+  const auto cubic_later = run_together({flow(), flow(CongestionControl::cubic, 2s)}, 5s, 15s);
   CHECK(cubic_later[0] > 33);
   CHECK(cubic_later[1] > 33);
+  // It has never seen the path without CUBIC's queue.
+  const auto cubic_first = run_together({cubic, flow(CongestionControl::model, 2s)}, 5s, 20s);
+  CHECK(cubic_first[0] > 33);
+  CHECK(cubic_first[1] > 33);
 }
 
 TEST_CASE("when CUBIC has gone, the model takes the link and the queue goes too") {
@@ -166,6 +194,37 @@ TEST_CASE("slow and fast links are filled too") {
 }
 
 TEST_SUITE_END();
+
+TEST_CASE("what an acknowledged packet has passed holds back nothing, late as it may be") {
+  Sender sender(seed_from(1), CongestionControl::cubic, 1'200);
+  sender.on_handshake_rtt(20ms);
+  std::vector<uint64_t> numbers;
+  for (int i = 0; i < 8; ++i) {
+    numbers.push_back(sender.next_number().value);
+    sender.on_sent(Instant{1s}, {.bytes = 1'200, .ack_eliciting = true}, {});
+  }
+  const Instant now{1s + 20ms};
+  const size_t before = sender.window_room(now, SIZE_MAX);
+  CHECK(before == sender.congestion_window() - 8 * 1'200);
+  IntervalSet acked;
+  acked.add(numbers[2], numbers[2] + 1);
+  Bytes buffer(100);
+  Writer out(buffer);
+  write_ack(out, acked, {});
+  Reader in(out.written());
+  const Frame frame = *read_frame(in);
+  CHECK(sender.on_ack(now, std::get<AckFrame>(frame), {}).lost_packets == 0);
+  CHECK(sender.in_flight_bytes() == 7 * 1'200);
+  CHECK(sender.window_room(now, SIZE_MAX) == sender.congestion_window() - 5 * 1'200);
+  CHECK(sender.is_consistent());
+  // For CUBIC nothing else does: what is only overdue is on the path.
+  CHECK(sender.window_at(now) == never);
+  CHECK(sender.window_room(now + 1s, SIZE_MAX) == sender.congestion_window() - 5 * 1'200);
+}
+
+TEST_CASE("the model takes nothing unheard for gone before it knows the path") {
+  CHECK(DelayModel(1'200).unheard_bytes_max() == 0);
+}
 
 TEST_CASE("the model's first window is what the minimum allows, whatever the packet's size") {
   for (const size_t packet : {1'200u, 8'972u, 65'507u}) {

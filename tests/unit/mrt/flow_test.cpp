@@ -96,6 +96,50 @@ TEST_CASE("a small interactive message overtakes a megabyte of bulk") {
   REQUIRE(pair.run(10s, [&] { return pair.messages[Pair::right].size() == 11; }));
 }
 
+TEST_CASE("a message that has begun goes on while an urgent one waits for the window") {
+  EndpointConfig config = pair_config();
+  config.receive_window_bytes = 4'096;
+  config.message_bytes_max = 3'000;
+  Pair pair(1, {}, config);
+  REQUIRE(pair.connect());
+  Endpoint& left = pair[Pair::left];
+  const ConnectionId id = *pair.id[Pair::left];
+  REQUIRE(left.send_message(pair.now, id, Priority::bulk, shared_pattern(3'000, 1)));
+  Bytes one_packet(1'200);
+  REQUIRE(left.poll_transmit(pair.now, one_packet));  // and is lost
+  REQUIRE(left.send_message(pair.now, id, Priority::interactive, shared_pattern(3'000, 2)));
+  CHECK(pair.run(10s, [&] { return pair.messages[Pair::right].size() == 2; }));
+}
+
+TEST_CASE("who is sent bulk from afar reads a sixteenth of a round trip later, not who sends it") {
+  Pair pair;
+  pair.weather.delay = 8ms;
+  REQUIRE(pair.connect());
+  const ConnectionId id = *pair.id[Pair::left];
+  for (uint64_t i = 0; i < 20; ++i)
+    REQUIRE(
+        pair[Pair::left].send_message(pair.now, id, Priority::bulk, shared_pattern(100'000, i)));
+  Duration longest{};
+  int rests[] = {0, 0};
+  pair.run(10s, [&] {
+    for (const auto side : {Pair::left, Pair::right}) {
+      const Duration patience = pair[side].take_patience();
+      longest = std::max(longest, patience);
+      if (patience > Duration{}) ++rests[side];
+    }
+    return false;
+  });
+  CHECK(longest == 1ms);
+  // A window update is acknowledged too, but nothing else of what the receiver sends.
+  CHECK(rests[Pair::left] * 4 < rests[Pair::right]);
+  // Nothing follows: what comes then is read at once.
+  REQUIRE(pair.messages[Pair::right].size() == 20);
+  pair[Pair::right].take_patience();
+  REQUIRE(pair[Pair::left].send_message(pair.now, id, Priority::bulk, shared_pattern(100, 99)));
+  REQUIRE(pair.run(1s, [&] { return pair.messages[Pair::right].size() == 21; }));
+  CHECK(pair[Pair::right].take_patience() == Duration{});
+}
+
 TEST_CASE("streams of one priority take turns; messages of one priority come one after the other") {
   Pair pair;
   REQUIRE(pair.connect());

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -81,7 +82,7 @@ TEST_CASE("the probe time-out doubles to its cap and an ack resets it") {
     b.now = b.sender.loss_at(ack_delay);
     CHECK(b.sender.on_loss_timer(b.now).lost.empty());  // a probe, not a loss
     CHECK(b.sender.probes_wanted() == 2);
-    CHECK(b.of(b.sender.oldest_outstanding()).front() == b.numbers[0]);
+    CHECK(b.of(b.sender.oldest_outstanding(0)).front() == b.numbers[0]);
     b.send();
     b.send();
     CHECK(b.sender.probes_wanted() == 0);
@@ -261,4 +262,79 @@ TEST_CASE("what is remembered of packets that held only acks is bounded") {
   b.send();
   for (size_t i = 0; i < Sender::remembered_packets_max; ++i) b.send(50, false);
   CHECK(b.sender.remembers_too_much());
+}
+
+TEST_CASE(
+    "only what counted as lost can turn out not to be: neither acks alone nor probes of the size") {
+  Bench b;
+  for (int i = 0; i < 3; ++i) b.send(50, false);
+  const uint64_t probe = b.sender.next_number().value;
+  b.sender.on_sent(b.now, {.bytes = 9'000, .ack_eliciting = true, .mtu_probe = true}, {});
+  for (int i = 0; i < 5; ++i) b.send();
+  b.now += 20ms;
+  b.ack({b.numbers.end() - 5, b.numbers.end()});
+  REQUIRE(b.sender.packets_lost() == 0);
+  const size_t window = b.sender.congestion_window();
+  b.now += 1ms;
+  const auto& late = b.ack({b.numbers[0], b.numbers[1], b.numbers[2], probe});
+  CHECK(late.mtu_probe_acked == 9'000);
+  CHECK(b.sender.packets_lost_spuriously() == 0);
+  CHECK(b.sender.congestion_window() == window);
+  CHECK(b.sender.is_consistent());
+}
+
+TEST_CASE("what was sent to another address tells nothing of the packet sizes of this one") {
+  Bench b;
+  const uint64_t probe = b.sender.next_number().value;
+  b.sender.on_sent(b.now, {.bytes = 9'000, .ack_eliciting = true, .mtu_probe = true}, {});
+  for (int i = 0; i < 5; ++i) b.send(1'400);
+  b.sender.on_new_path(1'200);
+  b.send();
+  b.now += 20ms;
+  const auto& outcome = b.ack({probe, b.numbers[4]});
+  CHECK(outcome.mtu_probe_acked == 0);
+  CHECK(outcome.largest_acked_packet == 0);
+  CHECK(outcome.lost_packets == 0);
+  CHECK(b.of(outcome.acked).size() == 1);
+  CHECK(!outcome.lost.empty());
+  CHECK(b.sender.is_consistent());
+}
+
+TEST_CASE("reordering that is over is forgotten after sixteen recoveries, or on another path") {
+  for (const bool moves : {true, false}) {
+    CAPTURE(moves);
+    Bench b;
+    const auto flight = [&](size_t packets) {
+      std::vector<uint64_t> out;
+      for (size_t i = 0; i < packets; ++i) out.push_back(b.send());
+      b.now += 20ms;
+      return out;
+    };
+    // The first forty came late.
+    const auto late = flight(60);
+    b.ack({late.begin() + 40, late.end()});
+    CHECK(b.sender.packets_lost() == 40);
+    b.ack(late);
+    CHECK(b.sender.packets_lost_spuriously() == 40);
+    const auto lost_at_once = [&] {
+      const auto some = flight(20);
+      const auto lost = b.of(b.ack({some.begin() + 1, some.begin() + 10}).lost);
+      const bool out = std::find(lost.begin(), lost.end(), some[0]) != lost.end();
+      b.ack({some.begin() + 1, some.end()});
+      b.now += 100ms;
+      b.sender.on_loss_timer(b.now);
+      return out;
+    };
+    int recoveries = 0;
+    while (!moves && recoveries < 16) {
+      CHECK(!lost_at_once());
+      ++recoveries;
+    }
+    if (moves) b.sender.on_new_path(1'200);
+    // The one that is too many sees it late as well.
+    if (!moves) lost_at_once();
+    CHECK(lost_at_once());
+    CHECK(b.sender.packets_lost_spuriously() == 40);
+    CHECK(b.sender.is_consistent());
+  }
 }

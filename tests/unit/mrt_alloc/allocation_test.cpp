@@ -136,6 +136,32 @@ TEST_CASE("packets of bulk cost no allocation once the buffers have their size")
   }
 }
 
+TEST_CASE("bulk that is written in small pieces costs as few as any") {
+  for (const size_t piece : {size_t{100}, size_t{1'500}}) {
+    CAPTURE(piece);
+    Link link(true);
+    const Bytes line(piece, 0x5a);
+    uint64_t left = 0;
+    const auto write = [&](uint64_t bytes) {
+      left = bytes;
+      const uint64_t until = link.bytes_read + bytes;
+      REQUIRE(link.run(60s, [&] {
+        while (left > 0) {
+          const size_t taken = link.left().write(link.now(), link.id, first_stream,
+                                                 ByteView(line).first(std::min(left, line.size())));
+          if (taken == 0) break;
+          left -= taken;
+        }
+        return link.bytes_read == until;
+      }));
+    };
+    write(10'000'000);
+    const size_t before = allocations;
+    write(10'000'000);
+    CHECK(allocations - before < 10'000'000 / (32 * 1024) + 50);
+  }
+}
+
 TEST_CASE("a message costs one allocation: the bytes that the receiver's user is given") {
   for (const bool plain : {true, false}) {
     CAPTURE(plain);

@@ -331,6 +331,21 @@ TEST_CASE("a machine with patience is read several datagrams at a time, and ring
   CHECK(to.driver.sockets()[0]->stats().receive_calls == reads + 1);
 }
 
+TEST_CASE("who is read with patience is read sooner where its buffer would be full by then") {
+  TurningLoop loop;
+  Bird from(loop, fixture::loopback_v4);
+  Bird to(loop, fixture::loopback_v4);
+  // So much within some milliseconds would be far beyond the buffer in ten minutes.
+  to.parrot.patience = std::chrono::minutes(10);
+  for (int i = 0; i < 3; ++i) {
+    from.parrot.say({from.address(), to.address()}, pattern(60'000), 1'200);
+    from.driver.wake();
+    const size_t wanted = to.bytes_heard() + 60'000;
+    loop.turn_until([&] { return to.bytes_heard() >= wanted; });
+  }
+  CHECK(to.bytes_heard() == 180'000);
+}
+
 TEST_CASE("a socket that waits for room while it rests is given up in time") {
   TurningLoop loop;
   const auto from = fixture::open(fixture::loopback_v4);

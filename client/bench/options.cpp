@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "client/bench_options.h"
+#include "client/bench/options.h"
 
 #include <fmt/format.h>
 
@@ -46,6 +46,10 @@ uint64_t whole(std::string_view option, const std::string& text, uint64_t high,
         fmt::format("{} takes a number from 1 to {}, not '{}'", option, high, clean(text, 40))};
   }
   return value * factor;
+}
+
+mrt::Duration seconds_of(double seconds) {
+  return std::chrono::duration_cast<mrt::Duration>(std::chrono::duration<double>(seconds));
 }
 
 double real(std::string_view option, const std::string& text, double low, double high) {
@@ -101,6 +105,7 @@ void check_fit(const BenchOptions& out, const BenchTexts& texts) {
   const bool ping = out.role == Role::ping;
   only(texts.bytes, "--bytes", send);
   only(texts.seconds, "--seconds", send || out.role == Role::table);
+  only(texts.omit, "--omit", send);
   only(texts.streams, "--streams", send);
   only(texts.count, "--count", ping);
   only(texts.rate, "--rate", ping);
@@ -112,13 +117,19 @@ void check_fit(const BenchOptions& out, const BenchTexts& texts) {
   if (!texts.bytes.empty() && !texts.seconds.empty()) {
     throw Mistake{"--bytes and --seconds contradict each other: leave one out"};
   }
+  if (!texts.omit.empty() && texts.seconds.empty()) throw Mistake{"--omit needs --seconds S"};
 }
 
 }  // namespace
 
-bool BenchTexts::any() const {
-  return !(bytes.empty() && seconds.empty() && streams.empty() && count.empty() && rate.empty() &&
-           size.empty() && congestion.empty());
+std::string_view BenchTexts::given() const {
+  const std::pair<std::string_view, const std::string&> all[] = {
+      {"--bytes", bytes}, {"--seconds", seconds}, {"--omit", omit}, {"--streams", streams},
+      {"--count", count}, {"--rate", rate},       {"--size", size}, {"--congestion", congestion}};
+  for (const auto& [name, text] : all) {
+    if (!text.empty()) return name;
+  }
+  return {};
 }
 
 std::optional<BenchOptions> parse_bench(const std::vector<std::string>& words,
@@ -129,10 +140,9 @@ std::optional<BenchOptions> parse_bench(const std::vector<std::string>& words,
     check_fit(out, texts);
     if (!texts.bytes.empty()) out.bytes = whole("--bytes", texts.bytes, bytes_max, true);
     if (!texts.seconds.empty()) {
-      const std::chrono::duration<double> seconds(
-          real("--seconds", texts.seconds, 0.1, seconds_max));
-      out.duration = std::chrono::duration_cast<mrt::Duration>(seconds);
+      out.duration = seconds_of(real("--seconds", texts.seconds, 0.1, seconds_max));
     }
+    if (!texts.omit.empty()) out.omitted = seconds_of(real("--omit", texts.omit, 0, seconds_max));
     if (!texts.streams.empty()) out.streams = whole("--streams", texts.streams, streams_max);
     if (!texts.count.empty()) out.count = whole("--count", texts.count, count_max);
     if (!texts.rate.empty()) out.rate = real("--rate", texts.rate, 0.01, rate_max);

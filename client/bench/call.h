@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
 // The calling side of a bench: one connection to `bench serve`, from its first RCON to its end.
-// What is sent on it is left to who derives from it (bench_send.cpp, bench_ping.cpp).
+// What is sent on it is left to who derives from it, in send.cpp and ping.cpp.
 //
 // 1. It ends in exactly one way: done(), or a fault.
 // 2. An interrupt ends it at once; the other side is told with one packet.
 #pragma once
 
 #include <optional>
+#include <variant>
 
-#include "client/bench_report.h"
-#include "client/bench_run.h"
+#include "client/bench/report.h"
+#include "client/bench/run.h"
 
 namespace client {
 
@@ -52,5 +53,14 @@ class BenchCall : public BenchRole {
   bool ended_ = false;
   std::optional<BenchFault> fault_;
 };
+
+/// One reliable transfer, of so many bytes or for so long.
+std::variant<SendResult, BenchFault> bench_send(const BenchOptions& options,
+                                                const mrt::Address& peer);
+/// Small reliable messages at a steady rate on one interactive ordered stream, as chat uses it,
+/// and how long each took. Where both ends have one clock (the same boot id) that is one way, from
+/// the call that sends to the delivery; else half of the round trip.
+std::variant<PingResult, BenchFault> bench_ping(const BenchOptions& options,
+                                                const mrt::Address& peer);
 
 }  // namespace client

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "client/bench_send.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "client/bench_call.h"
-#include "client/bench_protocol.h"
+#include "client/bench/call.h"
+#include "client/bench/protocol.h"
 #include "client/deadline.h"
 
 namespace client {
@@ -34,25 +32,42 @@ class Send final : public BenchCall {
   void on_connected(BenchRun& run, mrt::Instant now) override;
   void on_news(BenchRun& run, mrt::Instant now, const mrt::Event& event) override;
   void on_turn(BenchRun& run) override;
-  void on_end() override { deadline_.reset(); }
+  void on_end() override;
   void on_time_up(BenchRun& run);
   void write(BenchRun& run, mrt::Instant now);
-  void conclude(BenchRun& run, uint64_t bytes);
+  /// Of what was written, what the receiver is known to have.
+  uint64_t acknowledged(BenchRun& run) const;
+  void conclude(BenchRun& run);
 
   mrt::Bytes chunk_ = mrt::Bytes(chunk_bytes, 0x5a);
   std::vector<Stream> streams_;
   size_t next_ = 0;  // whose turn it is
   uint64_t written_ = 0;
   bool all_written_ = false;
-  std::unique_ptr<Deadline> deadline_;
+  mrt::Instant counted_from_{};
+  uint64_t omitted_bytes_ = 0;
+  std::unique_ptr<Deadline> omission_, deadline_;
   SendResult result_;
 };
 
 void Send::on_begin(BenchRun& run) {
+  counted_from_ = begin_;
   if (!options_.duration) return;
+  using std::chrono::milliseconds;
   deadline_ = std::make_unique<Deadline>(run.loop());
-  deadline_->arm(std::chrono::duration_cast<std::chrono::milliseconds>(*options_.duration),
+  deadline_->arm(std::chrono::duration_cast<milliseconds>(options_.omitted + *options_.duration),
                  [this, &run] { on_time_up(run); });
+  if (options_.omitted == mrt::Duration{}) return;
+  omission_ = std::make_unique<Deadline>(run.loop());
+  omission_->arm(std::chrono::duration_cast<milliseconds>(options_.omitted), [this, &run] {
+    counted_from_ = run.now();
+    omitted_bytes_ = acknowledged(run);
+  });
+}
+
+void Send::on_end() {
+  omission_.reset();
+  deadline_.reset();
 }
 
 void Send::on_connected(BenchRun& run, mrt::Instant now) {
@@ -95,7 +110,7 @@ void Send::write(BenchRun& run, mrt::Instant now) {
 void Send::on_turn(BenchRun& run) {
   if (!all_written_) return;
   const auto stats = run.endpoint().stats(id_);
-  if (stats && stats->queued_bytes == 0) conclude(run, written_);
+  if (stats && stats->queued_bytes == 0) conclude(run);
 }
 
 void Send::on_time_up(BenchRun& run) {
@@ -103,14 +118,17 @@ void Send::on_time_up(BenchRun& run) {
     return fail(run, {node::ErrorCode::timeout,
                       fmt::format("no answer from {} in that time", options_.peer)});
   }
-  const auto stats = run.endpoint().stats(id_);
-  const uint64_t queued = stats ? stats->queued_bytes : 0;
-  conclude(run, written_ - std::min(written_, queued));
+  conclude(run);
 }
 
-void Send::conclude(BenchRun& run, uint64_t bytes) {
-  result_.bytes = bytes;
-  result_.seconds = mrt::to_seconds(run.now() - begin_);
+uint64_t Send::acknowledged(BenchRun& run) const {
+  const auto stats = run.endpoint().stats(id_);
+  return written_ - std::min(written_, stats ? stats->queued_bytes : written_);
+}
+
+void Send::conclude(BenchRun& run) {
+  result_.bytes = std::max(acknowledged(run), omitted_bytes_) - omitted_bytes_;
+  result_.seconds = mrt::to_seconds(run.now() - counted_from_);
   result_.link = link(run);
   done(run);
 }

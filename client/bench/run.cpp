@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "client/bench_run.h"
+#include "client/bench/run.h"
 
 #include <fmt/format.h>
 #include <netdb.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -38,7 +37,8 @@ BenchRun::BenchRun(BenchRole& role, mrt::uv::Sockets sockets, const mrt::Endpoin
     auto& self = *static_cast<BenchRun*>(check->data);
     if (!self.ended_) self.role_.on_turn(self);
   });
-  watch_signals();
+  signals_ = std::make_unique<Signals>(&loop_, std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP},
+                                       [this](int number) { on_signal(number); });
 }
 
 BenchRun::~BenchRun() {
@@ -54,7 +54,7 @@ void BenchRun::end() {
   if (ended_) return;
   ended_ = true;
   turn_.reset();
-  signals_.clear();
+  signals_.reset();
   driver_->close([] {});
 }
 
@@ -63,21 +63,6 @@ void BenchRun::on_event(mrt::Instant now, mrt::Event& event) {
     if (keylog_) keylog_->write(logged->line);
   } else if (!ended_) {
     role_.on_event(*this, now, event);
-  }
-}
-
-void BenchRun::watch_signals() {
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-    Handle<uv_signal_t> signal(new uv_signal_t);
-    uv_signal_init(&loop_, signal.get());
-    signal->data = this;
-    uv_signal_start(
-        signal.get(),
-        [](uv_signal_t* caught, int caught_number) {
-          static_cast<BenchRun*>(caught->data)->on_signal(caught_number);
-        },
-        number);
-    signals_.push_back(std::move(signal));
   }
 }
 
@@ -114,8 +99,12 @@ mrt::uv::Sockets sockets_towards(const mrt::Address& peer, const BenchOptions& o
   }
   mrt::uv::SocketError error;
   mrt::uv::Sockets out = mrt::uv::open_sockets(binds, {}, error);
-  if (out.empty()) fault = {node::ErrorCode::network, error.text};
+  if (out.empty()) fault = no_sockets(error);
   return out;
+}
+
+BenchFault no_sockets(const mrt::uv::SocketError& error) {
+  return {.code = node::ErrorCode::network, .text = error.text, .ours = true};
 }
 
 std::optional<mrt::Address> resolve(const std::string& host_port, BenchFault& fault) {
@@ -149,6 +138,9 @@ BenchFault fault_of(const mrt::Closed& closed, const mrt::Address& peer) {
             other ? fmt::format("what is at {} is no bench", peer.to_string()) : failure->message};
   }
   switch (closed.code) {
+    case mrt::CloseCode::none:
+      return {node::ErrorCode::unreachable,
+              fmt::format("the bench at {} has ended", peer.to_string())};
     case mrt::CloseCode::handshake_timeout:
       return {node::ErrorCode::unreachable, fmt::format("nobody answers at {}", peer.to_string())};
     case mrt::CloseCode::idle_timeout:
@@ -162,15 +154,6 @@ BenchFault fault_of(const mrt::Closed& closed, const mrt::Address& peer) {
               fmt::format("{} ended the connection (code {:#x})", peer.to_string(),
                           static_cast<uint64_t>(closed.code))};
   }
-}
-
-double cpu_seconds() {
-  rusage used{};
-  getrusage(RUSAGE_SELF, &used);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
 }  // namespace client

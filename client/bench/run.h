@@ -14,9 +14,10 @@
 #include <string>
 #include <vector>
 
-#include "client/bench_options.h"
+#include "client/bench/options.h"
 #include "client/impair.h"
 #include "client/keylog.h"
+#include "client/signals.h"
 #include "client/uv_handle.h"
 #include "mrt/endpoint.h"
 #include "mrt/uv/driver.h"
@@ -29,6 +30,7 @@ struct BenchFault {
   node::ErrorCode code = node::ErrorCode::unreachable;
   std::string text;
   bool interrupted = false;  // by a signal: exit code 130 whatever the code
+  bool ours = false;         // this host's fault: exit code 1 whatever the code
 };
 
 class BenchRun;
@@ -68,7 +70,6 @@ class BenchRun {
   using PlainDriver = mrt::uv::Driver<mrt::Endpoint, BenchRun>;
   using ImpairedDriver = mrt::uv::Driver<Impaired<mrt::Endpoint>, BenchRun>;
 
-  void watch_signals();
   void on_signal(int number);
 
   BenchRole& role_;
@@ -80,7 +81,7 @@ class BenchRun {
   mrt::uv::DriverCore* driver_ = nullptr;  // one of the two
   std::unique_ptr<KeyLog> keylog_;
   Handle<uv_check_t> turn_;
-  std::vector<Handle<uv_signal_t>> signals_;
+  std::unique_ptr<Signals> signals_;
   bool interrupted_ = false;
   bool ended_ = false;
 };
@@ -90,12 +91,11 @@ mrt::EndpointConfig bench_config(const BenchOptions& options, const mrt::uv::Soc
 /// One socket that reaches `peer`, bound as --bind says. Empty, and a fault, else.
 mrt::uv::Sockets sockets_towards(const mrt::Address& peer, const BenchOptions& options,
                                  BenchFault& fault);
+/// They could not be opened.
+BenchFault no_sockets(const mrt::uv::SocketError& error);
 /// The first address that HOST:PORT stands for. Asks the system's resolver, and waits for it.
 std::optional<mrt::Address> resolve(const std::string& host_port, BenchFault& fault);
 /// A connection to `peer` that ended before its bench was done.
 BenchFault fault_of(const mrt::Closed& closed, const mrt::Address& peer);
-
-/// User and system time of this process so far.
-double cpu_seconds();
 
 }  // namespace client

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "client/bench_report.h"
+#include "client/bench/report.h"
 
 #include <fmt/format.h>
 
@@ -96,7 +96,8 @@ ExitCode complain(const BenchOptions& options, const BenchFault& fault) {
   } else {
     std::fputs(fmt::format("thuban: {}\n", fault.text).c_str(), stderr);
   }
-  return fault.interrupted ? ExitCode::interrupted : exit_code_of(fault.code);
+  if (fault.interrupted) return ExitCode::interrupted;
+  return fault.ours ? ExitCode::failed : exit_code_of(fault.code);
 }
 
 }  // namespace client

@@ -9,7 +9,7 @@
 
 #include <vector>
 
-#include "client/bench_report.h"
+#include "client/bench/report.h"
 #include "client/options.h"
 
 namespace client {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include "client/bench.h"
+#include "client/bench/bench.h"
 
 #include <fmt/format.h>
 
 #include <cstdio>
 
-#include "client/bench_ping.h"
-#include "client/bench_report.h"
-#include "client/bench_send.h"
-#include "client/bench_serve.h"
-#include "client/bench_table.h"
+#include "client/bench/call.h"
+#include "client/bench/report.h"
+#include "client/bench/serve.h"
+#include "client/bench/table.h"
 #include "client/text.h"
 
 namespace client {
@@ -25,7 +24,6 @@ ExitCode run_call(const BenchOptions& options, Bench bench) {
   const auto outcome = bench(options, *peer);
   if (const auto* failed = std::get_if<BenchFault>(&outcome)) return complain(options, *failed);
   std::fputs(to_json(std::get<0>(outcome)).c_str(), stdout);
-  std::fflush(stdout);
   return ExitCode::done;
 }
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "client/bench_run.h"
+#include "client/bench/run.h"
 #include "client/json.h"
 #include "client/options.h"
 #include "mrt/types.h"
@@ -24,7 +24,8 @@ struct BenchLink {
 
 struct SendResult {
   uint64_t bytes = 0;  // acknowledged
-  double seconds = 0;  // from the first RCON to the acknowledgement of the last byte
+  double seconds = 0;  // from the first RCON to the acknowledgement of the last byte; both without
+                       // what --omit says
   BenchLink link;
   std::optional<double> receiver_cpu_seconds;  // where that is known
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "client/impair.h"
@@ -25,6 +26,7 @@ struct BenchOptions {
 
   std::optional<uint64_t> bytes;          // send: as many,
   std::optional<mrt::Duration> duration;  // or for so long; table: of each bulk run
+  mrt::Duration omitted{};                // send: so long before it, which is not counted
   size_t streams = 1;                     // send
 
   size_t count = 100;  // ping: messages
@@ -44,9 +46,10 @@ struct BenchOptions {
 
 /// The options of bench as they were typed; empty where not given.
 struct BenchTexts {
-  std::string bytes, seconds, streams, count, rate, size, congestion;
+  std::string bytes, seconds, omit, streams, count, rate, size, congestion;
 
-  bool any() const;
+  /// The first that was given, as it is typed; empty if none was.
+  std::string_view given() const;
 };
 
 /// `words`: what stands behind `bench`. Nothing, and why in one line for a user, on a mistake.

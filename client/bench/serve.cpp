@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-#include "client/bench_serve.h"
+#include "client/bench/serve.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <map>
 
-#include "client/bench_protocol.h"
-#include "client/bench_report.h"
-#include "client/bench_run.h"
+#include "client/bench/protocol.h"
+#include "client/bench/report.h"
+#include "client/bench/run.h"
 #include "client/output.h"
 #include "client/session.h"
 #include "mrt/uv/clock.h"
@@ -86,6 +87,9 @@ ExitCode Server::run(mrt::uv::Sockets sockets) {
   BenchRun run(*this, std::move(sockets), config, options_);
   if (!silent_) {
     output_ = std::make_unique<Output>(run.loop(), STDOUT_FILENO, [this, &run](int error) {
+      if (error != EPIPE) {
+        fmt::print(stderr, "thuban: cannot write standard output: {}\n", std::strerror(error));
+      }
       end(run, error == EPIPE ? ExitCode::done : ExitCode::failed);
     });
     say_listening(run);
@@ -169,7 +173,7 @@ void Server::note_bytes(Client& client, mrt::Instant now) {
   client.last = now;
   if (client.first != mrt::Instant{}) return;
   client.first = now;
-  client.cpu_at_first = cpu_seconds();
+  client.cpu_at_first = mrt::uv::cpu_seconds();
 }
 
 void Server::on_stream_ended(BenchRun& run, mrt::Instant now, const mrt::StreamEnded& ended) {
@@ -199,7 +203,7 @@ void Server::report(Client& client) {
   done.from = client.from;
   done.sealed = client.sealed;
   done.seconds = mrt::to_seconds(client.last - first);
-  done.cpu_seconds = cpu_seconds() - client.cpu_at_first;
+  done.cpu_seconds = mrt::uv::cpu_seconds() - client.cpu_at_first;
   say(to_json(done, mrt::uv::wall_clock_ms()));
 }
 
@@ -226,7 +230,7 @@ ExitCode run_bench_serve(const BenchOptions& options) {
   mrt::uv::SocketError error;
   mrt::uv::Sockets sockets = options.bind.empty() ? mrt::uv::open_unspecified(0, {}, error)
                                                   : mrt::uv::open_sockets(options.bind, {}, error);
-  if (sockets.empty()) return complain(options, {node::ErrorCode::network, error.text});
+  if (sockets.empty()) return complain(options, no_sockets(error));
   return Server(options, false).run(std::move(sockets));
 }
 

@@ -3,7 +3,7 @@
 // `thuban bench`: what MRT does on this host or between two, without a node around it.
 #pragma once
 
-#include "client/bench_options.h"
+#include "client/bench/options.h"
 #include "client/options.h"
 
 namespace client {

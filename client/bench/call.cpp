@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "client/bench_call.h"
+#include "client/bench/call.h"
 
 #include <fmt/format.h>
 
 #include <csignal>
+
+#include "mrt/uv/clock.h"
 
 namespace client {
 
@@ -16,7 +18,7 @@ std::optional<BenchFault> BenchCall::call(const mrt::Address& peer) {
   config.accepting = false;
   const mrt::Path path{sockets.front()->local(), peer};
   BenchRun run(*this, std::move(sockets), config, options_);
-  cpu_at_begin_ = cpu_seconds();
+  cpu_at_begin_ = mrt::uv::cpu_seconds();
   begin_ = run.now();
   on_begin(run);
   if (const auto id = run.endpoint().connect(begin_, path)) {
@@ -52,7 +54,7 @@ void BenchCall::on_interrupt(BenchRun& run, int signal) {
 
 BenchLink BenchCall::link(BenchRun& run) const {
   return {run.endpoint().stats(id_).value_or(mrt::ConnectionStats{}), handshake_,
-          cpu_seconds() - cpu_at_begin_};
+          mrt::uv::cpu_seconds() - cpu_at_begin_};
 }
 
 void BenchCall::done(BenchRun& run) { end(run); }

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "client/bench_ping.h"
-
 #include <algorithm>
 
-#include "client/bench_call.h"
-#include "client/bench_protocol.h"
+#include "client/bench/call.h"
+#include "client/bench/protocol.h"
 #include "client/deadline.h"
 #include "mrt/uv/entropy.h"
 

@@ -8,7 +8,7 @@
 // 2. A client that does not read its answers is not read from.
 #pragma once
 
-#include "client/bench_options.h"
+#include "client/bench/options.h"
 #include "client/options.h"
 #include "mrt/uv/udp_socket.h"
 
