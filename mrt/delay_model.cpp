@@ -14,6 +14,8 @@ constexpr double window_packets_min = 4;
 // and spare a path of 100 ms two of them.
 constexpr double window_packets_initial = 32;
 constexpr double window_bytes_initial_max = 32 * 1500;
+// What is divided by: a clock may measure nothing, a path takes longer.
+constexpr Duration round_trip_least = std::chrono::microseconds(10);
 // 10 Gb/s at 0.8 s: keeps sums far from overflow.
 constexpr double window_bytes_limit = 1e9;
 
@@ -164,10 +166,9 @@ size_t DelayModel::window_bytes() const {
 double DelayModel::pacing_bytes_per_second(const Rtt& rtt) const {
   if (mode_ == Mode::compete && drain_rounds_ == 0) return cubic_.pacing_bytes_per_second(rtt);
   constexpr double gain_later = 1.25;
-  constexpr Duration least = std::chrono::microseconds(10);
   const Duration round_trip = base() == Duration::max() ? rtt.smoothed() : base() + kept_queue();
   const double gain = mode_ == Mode::startup ? gain_in_startup() : gain_later;
-  return gain * window_ / to_seconds(std::max(round_trip, least));
+  return gain * window_ / to_seconds(std::max(round_trip, round_trip_least));
 }
 
 void DelayModel::on_base(Instant now, Duration rtt) {
@@ -310,7 +311,8 @@ void DelayModel::steer(Instant now, Duration delay, const Rates& rates) {
     return start_drain(now, false, Mode::steady);
   const double before = window_;
   const double wanted =
-      window_ * to_seconds(base() + keep) / to_seconds(base() + queue) + queued_packets * packet_;
+      window_ * to_seconds(base() + keep) / to_seconds(std::max(base() + queue, round_trip_least)) +
+      queued_packets * packet_;
   if (wanted <= window_) {
     window_ = std::max(wanted, window_min());
     trial_ = Trial{};

@@ -7,13 +7,14 @@
 //
 //   startup --delay rises, or the rate no more--> steady <--drain--> compete
 //
-// Four rules make that law fit to live among others:
+// Five rules make that law fit to live among others:
 // 1. Once in a while the own share of the queue is drained, to see the least round trip anew.
 // 2. Where the queue stays long through a drain, others fill it: then it competes as Cubic, and
 //    takes losses at raised delay for congestion; a drain that empties the queue ends that.
 // 3. A window that grows and brings only losses is taken back: where there is hardly a queue,
 //    delay does not tell.
 // 4. A constant part of what is kept queued makes flows that share a path equal.
+// 5. What moves single packets about is taken off the delay: a radio's jitter is no queue.
 #pragma once
 
 #include "mrt/cubic.h"

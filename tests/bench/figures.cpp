@@ -196,7 +196,7 @@ TEST_CASE("a gigabyte to three askers at once") {
   const double seconds = since(begin);
   row("1 GB to three askers at once",
       text("%.1f s: %.0f MB/s in sum", seconds, 3 * static_cast<double>(bytes) / 1e6 / seconds),
-      "100 MB/s");
+      "300 MB/s");
   row("  the supernode's largest memory", text("%.0f MB", memory_mb(five.anna, "VmHWM")), "64 MB");
   row("  the holder's, the askers'",
       text("%.0f MB, %.0f MB", memory_mb(five.ben, "VmHWM"), memory_mb(five.carla, "VmHWM")), "");

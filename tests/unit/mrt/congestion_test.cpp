@@ -85,6 +85,25 @@ TEST_CASE("the model fills a link in a few round trips and drops next to nothing
   CHECK(seen.sent_per_delivered < 1.06);
 }
 
+TEST_CASE("a round trip that was measured as nothing leaves the window finite") {
+  DelayModel model(1'200);
+  Rtt rtt;
+  rtt.on_sample(Duration{}, {});
+  Instant now{1s};
+  for (int i = 0; i < 5'000; ++i) {
+    const Instant sent = now;
+    now += 1us;
+    model.on_acked({.now = now,
+                    .bytes = 1'200,
+                    .in_flight_before = model.window_bytes(),
+                    .sent_at = sent,
+                    .rtt = i % 2 * 1ns},
+                   rtt);
+    REQUIRE(model.window_bytes() < 1'000'000'000'000);
+    REQUIRE(model.pacing_bytes_per_second(rtt) < 1e18);
+  }
+}
+
 // Minutes of bulk, which a sanitizer makes hours and learns nothing new from.
 #ifdef __SANITIZE_ADDRESS__
 constexpr bool too_slow = true;
