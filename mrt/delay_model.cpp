@@ -213,7 +213,7 @@ void DelayModel::on_acked(const AckSample& sample, const Rtt& rtt) {
     ++round_.samples;
   }
   if (mode_ == Mode::startup) {
-    const double gain = rtt.latest() < base() + rise_least ? gain_in_startup() : startup_gain;
+    const double gain = rtt.latest() - rise_least < base() ? gain_in_startup() : startup_gain;
     if (used && !queue_grows()) window_ += (gain - 1) * static_cast<double>(sample.bytes);
   } else if (mode_ == Mode::compete && drain_rounds_ == 0) {
     cubic_.on_acked(sample, rtt);
