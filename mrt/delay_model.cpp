@@ -213,6 +213,7 @@ void DelayModel::on_acked(const AckSample& sample, const Rtt& rtt) {
     ++round_.samples;
   }
   if (mode_ == Mode::startup) {
+    // Before the first sample base() is the largest duration there is: nothing may be added to it.
     const double gain = rtt.latest() - rise_least < base() ? gain_in_startup() : startup_gain;
     if (used && !queue_grows()) window_ += (gain - 1) * static_cast<double>(sample.bytes);
   } else if (mode_ == Mode::compete && drain_rounds_ == 0) {
