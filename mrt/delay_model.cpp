@@ -99,6 +99,8 @@ constexpr double trial_growth = 1.2;
 constexpr double trial_gain = 0.5;
 constexpr double trial_loss = 0.05;
 constexpr int trial_rounds = 2;
+// What a window so much larger brings is none of what it is compared with.
+constexpr double reference_growth = 1.05;
 // Where a few round trips have shown no queue at all, the window leaps, further each time.
 constexpr int calm_rounds_min = 3;
 constexpr double leap_step = 1.25;
@@ -332,6 +334,7 @@ void DelayModel::steer(Instant now, Duration delay, const Rates& rates) {
 void DelayModel::refer(const Rates& rates) {
   const bool anew = reference_.window == 0 || window_ < reference_.window / trial_growth;
   if (anew) reference_ = {window_, rates};
+  if (window_ > reference_.window * reference_growth) return;
   reference_.rates.acked = (3 * reference_.rates.acked + rates.acked) / 4;
   reference_.rates.lost = (3 * reference_.rates.lost + rates.lost) / 4;
   reference_.window = std::min(reference_.window, window_);
@@ -403,9 +406,10 @@ void DelayModel::finish_drain(Instant now, Duration queue) {
   if (drain_asks_ && mode_ == Mode::steady) share_ = share_before_ = 0;
   mode_ = Mode::steady;
   trial_ = Trial{};
-  reference_ = Reference{};
+  if (drain_asks_) reference_ = Reference{};
   settle_rounds_ = settle_rounds;
-  // Before a look all was well; after a question the path's share is found anew.
+  // Before a look all was well, and what the window is compared with holds on: it may be losing
+  // now. After a question the path's share is found anew.
   window_ = drain_asks_ ? window_ / drain_share_ask + queued_packets * packet_ : drained_window_;
 }
 
