@@ -8,8 +8,9 @@
 
 namespace mrt {
 
-// A gap that is longer is between messages, not within a stream: twice what reads wait at most.
-static constexpr Duration following_max = std::chrono::milliseconds(2);
+// A gap that is longer is between messages, not within a stream: twice what reads wait at most,
+// since a timer may be late.
+static constexpr Duration following_max = std::chrono::milliseconds(5);
 
 // RFC 9001 section 6.5.
 static constexpr int old_key_probe_timeouts = 3;

@@ -30,6 +30,10 @@ static constexpr size_t queued_bytes_max = 32 * 1024;
 static constexpr int64_t rest_share = 4;
 static constexpr Duration rest_least = std::chrono::microseconds(100);
 
+/// What came during a rest is read by so many calls at most: 128 datagrams that the kernel did not
+/// join, 1.5 ms of 1 Gb/s. What is more is read in the next turns, and no rest begins before.
+static constexpr int reads_max = 8;
+
 /// pump() sends sixteen batches; closing thousands of connections takes one each.
 static constexpr int last_pumps_max = 512;
 
@@ -51,7 +55,8 @@ struct DriverCore::State {
   void on_ready(Watch& watch, int status, int events);
   void on_timer();
   void pump();
-  void rest_or_poll(Watch& watch, Instant now, size_t bytes);
+  void read(Watch& watch);
+  void rest_or_poll(Watch& watch, Instant now, size_t bytes, bool read_all);
   void read_after_rest();
   void schedule(Instant next);
   void arm(Instant deadline);
@@ -141,27 +146,34 @@ void DriverCore::State::on_ready(Watch& watch, int status, int events) {
     flush();
     if (blocked_on != &watch) poll_for(watch, UV_READABLE);
   }
-  if ((events & UV_READABLE) != 0) {
+  if ((events & UV_READABLE) != 0) read(watch);
+  pump();
+}
+
+void DriverCore::State::read(Watch& watch) {
+  bool read_all = false;
+  size_t bytes = 0;
+  Instant now{};
+  for (int reads = watch.resting ? reads_max : 1; reads > 0 && !read_all; --reads) {
     const auto runs = watch.socket->receive(receive_buffer);
-    const Instant now = monotonic_now();
-    size_t bytes = 0;
+    now = monotonic_now();
     for (const Received& run : runs) {
       bytes += run.bytes.size();
       core.deliver(now, run);
     }
-    rest_or_poll(watch, now, bytes);
+    read_all = runs.size() < ReceiveBuffer::slots;
   }
-  pump();
+  rest_or_poll(watch, now, bytes, read_all);
 }
 
 /// Who rests again and again is not polled for in between, which saves two system calls each time.
-void DriverCore::State::rest_or_poll(Watch& watch, Instant now, size_t bytes) {
+void DriverCore::State::rest_or_poll(Watch& watch, Instant now, size_t bytes, bool read_all) {
   Duration patience = core.take_patience();
   const Duration since = std::min<Duration>(now - watch.read_at, std::chrono::seconds(1));
   watch.read_at = now;
   const auto room = static_cast<int64_t>(watch.socket->receive_buffer_bytes()) / rest_share;
   if (bytes > 0) patience = std::min(patience, since * room / static_cast<int64_t>(bytes));
-  const bool rests = patience >= rest_least && blocked_on != &watch && !closing;
+  const bool rests = read_all && patience >= rest_least && blocked_on != &watch && !closing;
   if (!rests) {
     if (watch.resting) poll_for(watch, UV_READABLE);
     return;
@@ -193,7 +205,7 @@ void DriverCore::State::on_timer() {
     pump();
   // Setting the timer anew has made it quiet as well.
   uint64_t expirations = 0;
-  if (armed == never && !closed) (void)!read(timer_fd, &expirations, sizeof expirations);
+  if (armed == never && !closed) (void)!::read(timer_fd, &expirations, sizeof expirations);
 }
 
 void DriverCore::State::pump() {

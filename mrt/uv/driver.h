@@ -8,8 +8,8 @@
 //   endpoint.connect(...); driver.wake();      // after each command given from outside
 //   driver.close([] { ... });                  // the last word is sent, handles are closed
 //
-// 1. One turn of the loop costs one receive call per socket and one bounded pump(), so
-//    that a prompt, a disk and other drivers on the loop are never starved.
+// 1. One turn of the loop costs one receive call per socket (a few after a rest, see 4) and one
+//    bounded pump(), so that a prompt, a disk and other drivers on the loop are never starved.
 // 2. wake() is coalesced: any number of calls in one turn cost one pump().
 // 3. Deadlines are kept by a timerfd: pacing needs better than libuv's milliseconds.
 // 4. Where the machine has patience, a socket is left alone for that long: a stream from afar is

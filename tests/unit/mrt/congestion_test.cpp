@@ -157,7 +157,7 @@ TEST_CASE("where there is hardly a queue, losses tell the model where to stop") 
   // Startup alone loses 2 % of what is sent in this time.
   const Alone two_ms = run_alone({.queue_bytes = 25e3}, 8s);
   CHECK(two_ms.mbit > 90);
-  CHECK(two_ms.dropped < 0.1);
+  CHECK(two_ms.dropped < 0.12);
   // A millisecond: what acknowledgements that were read together let go fills it at once.
   const Alone one_ms = run_alone({.queue_bytes = 12e3}, 8s);
   CHECK(one_ms.mbit > 55);

@@ -331,6 +331,24 @@ TEST_CASE("a machine with patience is read several datagrams at a time, and ring
   CHECK(to.driver.sockets()[0]->stats().receive_calls == reads + 1);
 }
 
+TEST_CASE("what came while a socket rested is read at its end, in however many calls") {
+  TurningLoop loop;
+  Bird from(loop, fixture::loopback_v4);
+  Bird to(loop, fixture::loopback_v4);
+  to.parrot.patience = std::chrono::milliseconds(100);
+  const auto say = [&](size_t times) {
+    for (size_t i = 0; i < times; ++i)
+      from.parrot.say({from.address(), to.address()}, pattern(10), 10);
+    from.driver.wake();
+  };
+  say(1);
+  loop.turn_until([&] { return to.heard.size() == 1; });
+  const uint64_t rests = to.driver.stats().timer_fires;
+  say(3 * ReceiveBuffer::slots);
+  loop.turn_until([&] { return to.heard.size() == 1 + 3 * ReceiveBuffer::slots; });
+  CHECK(to.driver.stats().timer_fires == rests + 1);
+}
+
 TEST_CASE("who is read with patience is read sooner where its buffer would be full by then") {
   TurningLoop loop;
   Bird from(loop, fixture::loopback_v4);
