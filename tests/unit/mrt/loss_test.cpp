@@ -346,9 +346,10 @@ TEST_CASE("a batch is of as many packets of one size as the kernel takes at once
     REQUIRE(pair.connect());
     Endpoint& left = pair[Pair::left];
     Bytes buffer(batch_bytes_max);
+    const Bytes bulk = pattern(1'000'000, 1);
     size_t most = 0;
     for (int i = 0; i < 300; ++i) {
-      left.write(pair.now, *pair.id[Pair::left], first_stream, pattern(1'000'000, 1));
+      left.write(pair.now, *pair.id[Pair::left], first_stream, bulk);
       // One batch is looked at and lost; what was written goes on meanwhile.
       if (const auto batch = left.poll_transmit(pair.now, buffer)) {
         CHECK(batch->segment_size <= packet_bytes);

@@ -247,7 +247,7 @@ TEST_CASE("copies keep to their budget however much is said") {
 }
 
 TEST_CASE("every line arrives once and in order, whatever is lost, doubled or late") {
-  for (uint64_t seed = 1; seed <= 10; ++seed) {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
     CAPTURE(seed);
     Pair pair(seed, {.delay = 20ms, .jitter = 5ms, .loss = 0.25, .duplicate = 0.1, .reorder = 0.2});
     REQUIRE(pair.connect());
