@@ -331,11 +331,28 @@ TEST_CASE("a machine with patience is read several datagrams at a time, and ring
   CHECK(to.driver.sockets()[0]->stats().receive_calls == reads + 1);
 }
 
+TEST_CASE("a deadline that is moved on again and again wakes nobody") {
+  TurningLoop loop;
+  Bird bird(loop, fixture::loopback_v4);
+  const Instant end = monotonic_now() + std::chrono::milliseconds(60);
+  Instant due = mrt::never;
+  uint64_t late = 0;  // this process was off its core meanwhile
+  loop.turn_until([&] {
+    const Instant now = monotonic_now();
+    if (due <= now) ++late;
+    due = now + std::chrono::microseconds(1500);
+    bird.parrot.rings = {due};
+    bird.driver.wake();
+    return now >= end;
+  });
+  CHECK(bird.driver.stats().timer_fires <= late);
+}
+
 TEST_CASE("what came while a socket rested is read at its end, in however many calls") {
   TurningLoop loop;
   Bird from(loop, fixture::loopback_v4);
   Bird to(loop, fixture::loopback_v4);
-  to.parrot.patience = std::chrono::milliseconds(100);
+  to.parrot.patience = std::chrono::milliseconds(300);
   const auto say = [&](size_t times) {
     for (size_t i = 0; i < times; ++i)
       from.parrot.say({from.address(), to.address()}, pattern(10), 10);
