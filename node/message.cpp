@@ -139,6 +139,16 @@ void visit_addresses(F& f, std::vector<mrt::Address>& addresses) {
 }
 
 template <class F>
+void visit_line(F& f, std::vector<ViewMark>& line) {
+  f.list(line, line_max, [&](ViewMark& v) {
+    f.field(v.epoch);
+    f.field(v.supernode);
+    f.field(v.life);
+    f.field(v.last);
+  });
+}
+
+template <class F>
 void visit(F& f, Hello& m) {
   f.choice(m.purpose, Purpose::answer);
   f.text(m.network, network_bytes_max);
@@ -147,11 +157,7 @@ void visit(F& f, Hello& m) {
   f.nick(m.nick);
   f.field(m.epoch);
   f.field(m.supernode);
-  f.list(m.line, line_max, [&](ViewMark& v) {
-    f.field(v.epoch);
-    f.field(v.supernode);
-    f.field(v.last);
-  });
+  visit_line(f, m.line);
   f.number(m.star_size);
   f.number(m.history);
   visit_addresses(f, m.addresses);
@@ -166,6 +172,7 @@ void visit(F& f, Welcome& m) {
   f.flag(m.resumed);
   f.field(m.delivered);
   f.field(m.key);
+  visit_line(f, m.line);
 }
 
 template <class F>
@@ -307,6 +314,7 @@ void visit(F& f, Survivor& m) {
   f.field(m.next);
   f.field(m.epoch);
   f.field(m.supernode);
+  f.field(m.life);
   f.field(m.delivered);
   f.field(m.held_from);
 }
@@ -335,7 +343,7 @@ template <class F>
 void visit(F& f, Heartbeat& m) {
   f.field(m.epoch);
   f.field(m.supernode);
-  f.field(m.stable);
+  f.number(m.word);
 }
 
 // A message's type byte is its place in the variant plus one: WIRE.md 6.3 lists them.

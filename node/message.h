@@ -61,10 +61,12 @@ enum class RefuseCode : uint8_t { network = 1, full = 2, banned = 3, busy = 4, v
 /// Why a supernode goes; SCLS says the first three, a Gather that follows silence `lost`.
 enum class CloseReason : uint8_t { left = 1, handover = 2, merged = 3, lost = 4 };
 
-/// How far a node went in one view: to this place.
+/// How far a node went in one view: to this place. A supernode that starts again knows no epoch
+/// that it began before and may take one again: it is its life that tells the two apart.
 struct ViewMark {
   Epoch epoch;
   NodeId supernode;
+  Incarnation life;
   Seq last;
   bool operator==(const ViewMark&) const = default;
 };
@@ -94,7 +96,8 @@ struct Welcome {
   bool resumed =
       false;      // the newcomer's line goes on after `delivered`; else it starts at `delivered`
   Seq delivered;  // what follows begins after this place
-  mrt::NetworkKey key{};  // a password is not told: who comes in has shown it
+  mrt::NetworkKey key{};         // a password is not told: who comes in has shown it
+  std::vector<ViewMark> line{};  // the views that the star came through, newest first
 };
 
 /// "I am no supernode; it is there."
@@ -237,6 +240,7 @@ struct Survivor {
   Epoch next;  // the gathering that this answers
   Epoch epoch;
   NodeId supernode;
+  Incarnation life;
   Seq delivered;
   Seq held_from;
 };
@@ -263,8 +267,8 @@ struct MergeFailed {
 /// Sent as a datagram; MRT's acknowledgement is the answer.
 struct Heartbeat {
   Epoch epoch;
-  NodeId supernode;  // whom the sender follows: one who is that no more says so
-  Seq stable;
+  NodeId supernode;   // whom the sender follows: one who is that no more says so
+  uint64_t word = 0;  // asked for by a supernode in doubt, and repeated by who follows it still
 };
 
 using Message =

@@ -127,6 +127,8 @@ size_t Migration::agreeing(mrt::Instant now, const NodeId& node) const {
 bool Migration::may_take_over(mrt::Instant now) const {
   if (by_rank_.empty()) return false;
   const NodeId& supernode = by_rank_.front();
+  // It gave its role away, and the one who was to take it did not.
+  if (supernode == self_) return true;
   const auto others =
       static_cast<size_t>(std::count_if(by_rank_.begin(), by_rank_.end(), [&](const NodeId& node) {
         return node != self_ && node != supernode && !silent_.contains(node);
@@ -256,13 +258,17 @@ void Migration::consider_gathered(mrt::Instant now, Seq mine) {
 void Migration::fill(mrt::Instant now, Seq mine) {
   phase_ = Phase::filling;
   const Survivor* best = nullptr;
+  // Only of the view that both come from: in another line the same places mean others.
+  const auto is_ahead = [&](const Survivor& survivor) {
+    return survivor.epoch == epoch_ && survivor.supernode == by_rank_.front() &&
+           survivor.delivered > mine;
+  };
   for (const auto& [node, survivor] : survivors_) {
-    // Only of the view that both come from: in another line the same places mean others.
-    if (survivor.epoch != epoch_ || survivor.supernode != by_rank_.front()) continue;
+    if (!is_ahead(survivor)) continue;
     if (survivor.held_from.value > mine.value + 1) continue;
     // Nobody can hold more: it would be asked for what it does not have.
     if (survivor.delivered.value > mine.value + tail_messages_max) continue;
-    if (survivor.delivered > (best ? best->delivered : mine)) {
+    if (!best || survivor.delivered > best->delivered) {
       best = &survivor;
       filled_from_ = node;
     }
@@ -272,6 +278,9 @@ void Migration::fill(mrt::Instant now, Seq mine) {
     deadline_ = now + begin_wait / 2;
     return;
   }
+  // One that came in later than what is missing here cannot hand it on: it does not keep step with
+  // this view, and comes into the next one by joining.
+  std::erase_if(survivors_, [&](const auto& one) { return is_ahead(one.second); });
   deadline_ = mrt::never;
   actions_.push_back(Begin{next_epoch_, survivors_});
 }

@@ -120,6 +120,8 @@ class Migration {
 
   Phase phase() const { return phase_; }
   bool is_steady() const { return phase_ == Phase::steady; }
+  /// It gathers, or has said what it holds: the old supernode's word comes too late.
+  bool has_parted() const { return phase_ != Phase::steady && phase_ != Phase::doubting; }
   Epoch epoch() const { return epoch_; }
   /// The highest epoch that was seen or begun: the next one must be above.
   Epoch epoch_seen() const { return epoch_seen_; }

@@ -136,6 +136,8 @@ void Node::State::note_stall(mrt::Instant now) {
   doubt_epoch(now);
   for (auto& [id, link] : links) link.suspicion.forgive(now);
   migration.on_stall(now);
+  // The silence is forgotten; that the connection is closed is not.
+  if (is_cut_off() && !search) migration.on_silent(now, supernode);
   next_silence_check = now;
   emit(Noted{"this node did not run for " + std::to_string(mrt::to_ms(away)) + " ms"});
 }
@@ -162,8 +164,9 @@ void Node::State::on_timers(mrt::Instant now) {
     }
   }
   if (doubt_ends <= now) {
-    // Those who went were asked meanwhile; where one is being joined, that decides.
-    doubt_ends = search ? now + doubt_time : mrt::never;
+    // Those who went were asked meanwhile; where one is being joined, that decides, and where a
+    // successor is left, its word.
+    doubt_ends = search || successor_link() ? now + doubt_time : mrt::never;
     advance_stable(now);
   }
   if (search && is_supernode() && order.has_pending()) send_pending(now);
@@ -185,10 +188,14 @@ mrt::Instant Node::State::compute_timeout() const {
     }
     if (!search->waiting.empty()) next = std::min(next, search->ask_next_at);
     for (const auto& [id, when] : search->retries) next = std::min(next, when);
+    for (const auto& [address, id] : search->tried) {
+      const auto it = links.find(id);
+      if (it != links.end()) next = std::min(next, unheard_at(it->second));
+    }
     for (const auto& [address, when] : search->again) next = std::min(next, when);
   }
-  if (is_supernode() && !search && !quitting) {
-    for (const auto& [node, peer] : lost) next = std::min(next, peer.next_try);
+  for (const auto& [node, peer] : lost) {
+    if (seeks(peer)) next = std::min(next, peer.next_try);
   }
   for (const auto& [node, when] : warm_tries) next = std::min(next, when);
   for (const auto& [id, when] : unread) next = std::min(next, when);
@@ -243,6 +250,14 @@ void Node::State::emit_roster() {
   emit(RosterChanged{epoch, supernode, peers()});
 }
 
+/// The supernode first, whatever the roster says: that may still be of the view before.
+std::vector<NodeId> Node::State::by_rank() const {
+  std::vector<NodeId> out = roster.by_rank();
+  std::erase(out, supernode);
+  out.insert(out.begin(), supernode);
+  return out;
+}
+
 PathKind Node::State::path_to(const NodeId& node) const {
   if (node == self) return PathKind::local;
   const Link* link = link_to(node);
@@ -284,6 +299,14 @@ bool Node::State::is_consistent() const {
     members += link.member ? 1 : 0;
   }
   if (uplink_id && (is_supernode() || !links.contains(*uplink_id))) return false;
+  // Nobody waits for nothing: a member has an uplink or looks for one, and whoever is in a
+  // supernode's roster has a connection whose end will be noticed.
+  if (!quitting && is_cut_off() && !search) return false;
+  if (!quitting && is_supernode() && migration.is_steady()) {
+    for (const auto& [node, entry] : roster.entries()) {
+      if (node != self && !link_by_node.contains(node)) return false;
+    }
+  }
   for (const auto& [node, id] : link_by_node) {
     const auto it = links.find(id);
     if (it == links.end() || it->second.peer != node) return false;

@@ -29,8 +29,8 @@ static ErrorCode to_error(FileFault fault) {
 
 void Node::State::deliver_offer(mrt::Instant now, const Order::Delivery& delivery) {
   const NodeId& holder = delivery.message.id.sender;
-  // A newcomer has the standing offers; and who has left offers nothing.
-  if (delivery.history || !roster.find(holder)) return;
+  // Up to Ready the list of standing offers says how things are; the broadcasts, how they were.
+  if (delivery.history || !synced || !is_here(delivery.message.id)) return;
   const auto offer = decode_offer(delivery.message.body);
   if (!offer) return;
   if (delivery.message.kind == BroadcastKind::offer) {
@@ -38,6 +38,13 @@ void Node::State::deliver_offer(mrt::Instant now, const Order::Delivery& deliver
   } else {
     remove_offer(now, holder, *offer);
   }
+}
+
+/// Whether the life that said it is here: who has left offers nothing, nor does who came anew hold
+/// what its life before did.
+bool Node::State::is_here(const MessageId& id) const {
+  const RosterEntry* sender = roster.find(id.sender);
+  return sender && sender->incarnation == id.incarnation;
 }
 
 void Node::State::add_offer(mrt::Instant now, const NodeId& holder, const Offer& offer) {
@@ -70,7 +77,7 @@ std::vector<HeldOffer> Node::State::standing_offers() const {
   }
   for (const Ordered& message : order.undelivered()) {
     const auto offer = decode_offer(message.body);
-    if (message.kind == BroadcastKind::chat || !offer || !roster.find(message.id.sender)) continue;
+    if (message.kind == BroadcastKind::chat || !offer || !is_here(message.id)) continue;
     const HeldOffer held{message.id.sender, *offer};
     std::erase(out, held);
     if (message.kind == BroadcastKind::offer) out.push_back(held);
@@ -78,10 +85,17 @@ std::vector<HeldOffer> Node::State::standing_offers() const {
   return out;
 }
 
-/// Own offers that the star does not know, because it went on without us for a while.
+/// Own offers that the star does not know, because it went on without us for a while; what was
+/// placed and withdrawn by our absence before it came back here is in no list at all.
 void Node::State::announce_missing(mrt::Instant now) {
-  const std::vector<Offer> missing = std::move(unannounced);
+  std::vector<Offer> missing = std::move(unannounced);
   unannounced.clear();
+  const std::vector<Offer> listed = catalogue.offers_of(self);
+  for (const auto& [file, own] : own_files) {
+    if (own.offer && std::find(listed.begin(), listed.end(), *own.offer) == listed.end()) {
+      missing.push_back(*own.offer);
+    }
+  }
   for (const Offer& offer : missing) {
     const mrt::Bytes body = encode_offer(offer);
     const bool under_way = std::any_of(

@@ -102,7 +102,9 @@ bool Node::State::on_migration_message(mrt::Instant now, Link& link, const Messa
   } else if (const auto* gather = std::get_if<Gather>(&message)) {
     on_gather(now, link, *gather);
   } else if (const auto* survivor = std::get_if<Survivor>(&message)) {
-    migration.on_survivor(now, link.peer, *survivor, order.last());
+    const bool of_namesake = survivor->epoch == epoch && survivor->supernode == supernode &&
+                             survivor->life != order.life();
+    if (!of_namesake) migration.on_survivor(now, link.peer, *survivor, order.last());
   } else if (const auto* want = std::get_if<Want>(&message)) {
     on_want(now, link, *want);
   } else {
@@ -112,6 +114,7 @@ bool Node::State::on_migration_message(mrt::Instant now, Link& link, const Messa
 }
 
 void Node::State::on_uplink_message(mrt::Instant now, Link& link, const Message& message) {
+  if (migration.has_parted()) return;
   if (const auto* m = std::get_if<RosterUpdate>(&message)) return on_roster(now, link, *m);
   if (const auto* m = std::get_if<StandingOffers>(&message)) return on_standing_offers(now, *m);
   if (const auto* m = std::get_if<Ready>(&message)) return on_ready(now, link, *m);
@@ -161,6 +164,7 @@ void Node::State::on_hello(mrt::Instant now, Link& link, const Hello& hello) {
     return drop_link(now, link.id, close_removed, "refused by the supernode");
   }
   migration.note_epoch(std::min(hello.epoch, Epoch{epoch.value + epoch_leap_max}));
+  if (!migration.is_steady()) note_new_lives(now);
   switch (hello.purpose) {
     case Purpose::join:
       return on_join_request(now, link);
@@ -168,13 +172,17 @@ void Node::State::on_hello(mrt::Instant now, Link& link, const Hello& hello) {
       send(now, link,
            Redirect{epoch, supernode, addresses_of(supernode, link.path.remote.is_loopback()),
                     told_key(network_key())});
-      if (is_supernode() && hello.network == config.network) {
-        consider_other_star(now, hello.epoch, hello.supernode, {link.path.remote});
-      }
-      return;
+      break;
     case Purpose::warm:
     case Purpose::answer:
-      return;
+      // Members hear of new views before their supernode says so: that is no other star. And who
+      // was asked to meet says where its star is in a Redirect.
+      if (!is_supernode() || link.asks == Purpose::meet) return;
+      break;
+  }
+  // For whatever reason somebody is met: two stars that know of each other become one.
+  if (hello.network == config.network) {
+    consider_other_star(now, hello.epoch, hello.supernode, {link.path.remote});
   }
 }
 

@@ -35,6 +35,8 @@ void Node::State::try_targets(mrt::Instant now) {
     search->note({ErrorCode::timeout, "nobody answered within 10 s"});
     return end_join(now, search->failure);
   }
+  call_unheard_anew(now);
+  if (!search) return;
   for (auto it = search->again.begin(); it != search->again.end();) {
     if (it->second > now) {
       ++it;
@@ -62,6 +64,18 @@ void Node::State::try_targets(mrt::Instant now) {
   if (has_candidates()) return;
   search->note({ErrorCode::unreachable, "no connection to any address"});
   end_join(now, search->failure);
+}
+
+/// Candidates that were asked over a connection to nobody get another one.
+void Node::State::call_unheard_anew(mrt::Instant now) {
+  std::vector<mrt::ConnectionId> unheard;
+  for (const auto& [address, id] : search->tried) {
+    const auto it = links.find(id);
+    if (it == links.end() || unheard_at(it->second) > now) continue;
+    search->again[address] = now;
+    unheard.push_back(id);
+  }
+  for (const mrt::ConnectionId id : unheard) hang_up(now, id);
 }
 
 void Node::State::ask_next(mrt::Instant now) {
@@ -122,6 +136,15 @@ void Node::State::give_up_candidate(mrt::Instant now, Link& link, JoinFailure wh
   ask_next(now);
 }
 
+/// Whether a search that failed was the last hope. A silent uplink is one for as long as a search
+/// may take; a gathering that is under way has limits of its own.
+bool Node::State::finds_nobody(mrt::Instant now) const {
+  if (is_supernode() || quitting) return false;
+  if (migration.is_steady()) return !uplink_id;
+  const bool long_enough = now - migration.began() >= join_time_max;
+  return migration.phase() == Migration::Phase::doubting && (!uplink_id || long_enough);
+}
+
 /// The search is over. Without a star after a loss, this node goes on by itself.
 void Node::State::end_join(mrt::Instant now, std::optional<JoinFailure> failure) {
   const JoinSearch done = std::move(*search);
@@ -142,37 +165,26 @@ void Node::State::end_join(mrt::Instant now, std::optional<JoinFailure> failure)
       emit(JoinDone{done.command});
     }
   }
-  if (failure && done.lead_star) {
+  // That the star goes there is told by SCLS, and all else here.
+  if (done.lead_star && (failure || is_supernode())) {
+    const bool auth = failure && failure->code == ErrorCode::auth;
     send_to(now, done.asked_by,
-            MergeFailed{done.asked_number, failure->code == ErrorCode::auth, failure->message});
+            MergeFailed{done.asked_number, auth, failure ? failure->message : "it is this star"});
   }
   if (failure && is_supernode()) send_pending(now);  // what waited for the star is said here
-  if (failure && !is_supernode() && !uplink_id && !quitting) found_alone(now);
+  if (failure && finds_nobody(now)) found_alone(now);
 }
 
 void Node::State::on_redirect(mrt::Instant now, Link& link, const Redirect& message) {
-  if (link.asks == Purpose::meet) {
-    link.asks.reset();  // one answer to one question
-    auto addresses = usable(message.addresses, link.path.remote.is_loopback());
-    if (message.supernode == link.peer) addresses.insert(addresses.begin(), link.path.remote);
-    const mrt::ConnectionId id = link.id;
-    const bool ours_is_higher =
-        std::pair(message.epoch, message.supernode) < std::pair(epoch, self);
-    if (ours_is_higher && message.supernode != link.peer && is_supernode()) {
-      // It is their supernode that has to come to us: it learns of us by being asked.
-      for (const mrt::Address& address : addresses) open_link(now, address, Purpose::meet);
-    }
-    consider_other_star(now, message.epoch, message.supernode, addresses);
-    const auto it = links.find(id);
-    if (it != links.end() && !it->second.asks && !it->second.member && uplink_id != id) {
-      drop_link(now, id, close_unneeded, "met");
-    }
-    return;
-  }
+  if (link.asks == Purpose::meet) return on_met(now, link, message);
   if (!search || link.asks != Purpose::join) return;
-  if (message.supernode == self || message.supernode == supernode) {
-    const bool there_already = message.supernode == self || uplink_id.has_value();
-    if (there_already) return end_join(now, std::nullopt);
+  // In a crisis the way back to the old supernode is none: who names it does not know yet.
+  const bool there_already = message.supernode == supernode && migration.is_steady() &&
+                             (is_supernode() || uplink_id.has_value());
+  if (there_already) return end_join(now, std::nullopt);
+  if (message.supernode == self) {
+    search->retries[link.id] = now + 5 * join_retry;
+    return ask_next(now);
   }
   if (left_nodes.contains(now, message.supernode)) {
     return give_up_candidate(now, link, {ErrorCode::refused, "its supernode broke the rules"});
@@ -236,7 +248,8 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   if (asked && left_nodes.contains(now, link.peer)) {
     return give_up_candidate(now, link, {ErrorCode::refused, "that node broke the rules"});
   }
-  const bool same_view = message.epoch == epoch && message.supernode == supernode;
+  const bool same_view = message.epoch == epoch && message.supernode == supernode &&
+                         link.hello.incarnation == order.life();
   const bool no_rise = message.epoch == epoch && !message.resumed && epoch != Epoch{};
   if (asked && (message.epoch < epoch || (no_rise && !same_view))) {
     // Others have come to us since we asked, and our epoch has risen: we are more now.
@@ -280,17 +293,20 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   if (same_view) deliver(now);
   const bool resumed = message.resumed || same_view;
   const Seq after = same_view ? std::max(message.delivered, order.last()) : message.delivered;
-  const uint64_t missed = order.enter_view(message.epoch, message.supernode, after, resumed);
+  const bool apart = !gathered && !same_view;
+  const uint64_t missed = order.enter_view(message.epoch, message.supernode, link.hello.incarnation,
+                                           after, resumed, apart, message.line);
   if (!resumed) order.history_begins();
   if (missed > 0) emit(GapFound{{}, missed});
   supernode = message.supernode;
   supernode_at = link.path.remote;
   epoch = message.epoch;
-  migration.on_view(now, epoch, roster.by_rank());  // whatever was under way is overtaken
+  migration.on_view(now, epoch, by_rank());  // whatever was under way is overtaken
   transfer.on_supernode(now, std::nullopt);  // what was asked for of the old one is asked anew
   nick = message.nick;
   stable = {};
   doubt_ends = mrt::never;
+  word = 0;
   synced = false;
   uplink_id = id;
   roster_due = stable_due = mrt::never;
@@ -317,7 +333,7 @@ void Node::State::on_ready(mrt::Instant now, Link& link, const Ready& message) {
   order.history_ends();
   synced = true;
   link.asks.reset();
-  migration.on_view(now, epoch, roster.by_rank());
+  migration.on_view(now, epoch, by_rank());
   transfer.on_supernode(now, supernode);
   view_works(now, coming_reason);
   send_pending(now);
@@ -325,8 +341,6 @@ void Node::State::on_ready(mrt::Instant now, Link& link, const Ready& message) {
   if (search) end_join(now, std::nullopt);
   close_unneeded_links(now);
   keep_warm(now);
-  for (const auto& [number, command] : merges) emit(JoinDone{command});
-  merges.clear();
   if (order.last() > Seq{}) {
     const RosterEntry* mine = roster.find(self);
     if (mine && mine->rank == 1) send_to(now, supernode, Holds{epoch, order.last()});
@@ -360,37 +374,67 @@ void Node::State::rejoin(mrt::Instant now) {
 void Node::State::remember_lost(mrt::Instant now, const NodeId& node,
                                 std::vector<mrt::Address> addresses, mrt::Duration first_pause) {
   if (addresses.empty() || lost.size() >= lost_max || left_nodes.contains(now, node)) return;
-  lost[node] = {std::move(addresses), now, now + first_pause, std::max(first_pause, meet_first)};
+  lost[node] = {is_supernode(), std::move(addresses), now, now + first_pause,
+                std::max(first_pause, meet_first)};
+}
+
+/// The supernode looks for all; who gave the role away goes on with those that it lost, since its
+/// successor may never have known them.
+bool Node::State::seeks(const LostPeer& peer) const {
+  if (search || quitting) return false;
+  return is_supernode() || (peer.is_mine && uplink_id && synced && migration.is_steady());
 }
 
 /// Asks those who were lost which star they are in: after a cut both sides do.
 void Node::State::meet_lost(mrt::Instant now) {
-  if (!is_supernode() || search || quitting) return;
-  for (auto it = lost.begin(); it != lost.end();) {
-    LostPeer& peer = it->second;
-    if (roster.find(it->first) || now - peer.since > meet_time_max) {
-      it = lost.erase(it);
-      continue;
-    }
-    if (peer.next_try <= now) {
-      peer.pause = std::min(peer.pause * 2, meet_pause_max);
-      peer.next_try = now + peer.pause;
-      open_link(now, peer.addresses.front(), Purpose::meet);
-      std::rotate(peer.addresses.begin(), peer.addresses.begin() + 1, peer.addresses.end());
-    }
-    ++it;
+  std::erase_if(lost, [&](const auto& one) {
+    return roster.find(one.first) || now - one.second.since > meet_time_max;
+  });
+  for (auto& [node, peer] : lost) {
+    if (!seeks(peer) || peer.next_try > now) continue;
+    peer.pause = std::min(peer.pause * 2, meet_pause_max);
+    peer.next_try = now + peer.pause;
+    open_link(now, peer.addresses.front(), Purpose::meet);
+    std::rotate(peer.addresses.begin(), peer.addresses.begin() + 1, peer.addresses.end());
+  }
+}
+
+/// One who was lost says which star it is in now.
+void Node::State::on_met(mrt::Instant now, Link& link, const Redirect& message) {
+  link.asks.reset();  // one answer to one question
+  auto addresses = usable(message.addresses, link.path.remote.is_loopback());
+  if (message.supernode == link.peer) addresses.insert(addresses.begin(), link.path.remote);
+  const mrt::ConnectionId id = link.id;
+  const bool ours_is_higher =
+      std::pair(message.epoch, message.supernode) < std::pair(epoch, supernode);
+  if (ours_is_higher && message.supernode != link.peer) {
+    // It is their supernode that has to come to us: it learns of us by being asked.
+    for (const mrt::Address& address : addresses) open_link(now, address, Purpose::meet);
+  }
+  consider_other_star(now, message.epoch, message.supernode, addresses);
+  const auto it = links.find(id);
+  if (it != links.end() && !it->second.asks && !it->second.member && uplink_id != id) {
+    drop_link(now, id, close_unneeded, "met");
   }
 }
 
 /// Of two stars the one with the higher (epoch, supernode) wins: the other joins it.
 void Node::State::consider_other_star(mrt::Instant now, Epoch other_epoch, const NodeId& other,
                                       const std::vector<mrt::Address>& addresses) {
-  if (!is_supernode() || search || quitting || other == self || banned.contains(other)) return;
+  if (search || quitting || !migration.is_steady()) return;
+  if (other == supernode || banned.contains(other)) return;
   if (left_nodes.contains(now, other)) return;
-  if (std::pair(other_epoch, other) < std::pair(epoch, self)) return;
+  if (std::pair(other_epoch, other) < std::pair(epoch, supernode)) return;
   JoinSearch wanted;
   wanted.targets = usable(addresses, true);
   if (wanted.targets.empty()) return;
+  if (!is_supernode()) {
+    // Not this node's to decide. Told once, however many say so: no answer is waited for.
+    if (!uplink_id || !synced || now < next_merge) return;
+    next_merge = now + join_time_max;
+    send(now, *uplink(), Merge{0, wanted.targets, told_key(network_key())});
+    return;
+  }
   coming_reason = MigrationReason::merged;
   start_join(now, std::move(wanted));
 }

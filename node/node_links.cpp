@@ -35,7 +35,13 @@ Link* Node::State::open_link(mrt::Instant now, const mrt::Address& address, Purp
   const auto own = std::find_if(config.addresses.begin(), config.addresses.end(),
                                 [&](const mrt::Address& a) { return a.ip == address.ip; });
   if (own != config.addresses.end() && path.local.is_unspecified()) path.local.ip = own->ip;
-  const auto id = endpoint.connect(now, path, key);
+  auto id = endpoint.connect(now, path, key);
+  const auto known = id ? links.find(*id) : links.end();
+  const bool is_unheard = known != links.end() && unheard_at(known->second) <= now;
+  if (is_unheard || (id && leaving.contains(*id))) {
+    hang_up(now, *id);
+    id = endpoint.connect(now, path, key);
+  }
   if (!id) return nullptr;
   Link& link = links.try_emplace(*id, now, *id, path, true).first->second;
   if (link.connected) {
@@ -47,7 +53,10 @@ Link* Node::State::open_link(mrt::Instant now, const mrt::Address& address, Purp
 }
 
 void Node::State::say_hello(mrt::Instant now, Link& link, Purpose purpose) {
-  if (purpose != Purpose::answer) link.asks = purpose;
+  if (purpose != Purpose::answer) {
+    link.asks = purpose;
+    if (unheard_at(link) == mrt::never) link.asked_at = now;
+  }
   Hello hello;
   hello.purpose = purpose;
   hello.network = config.network;
@@ -136,9 +145,24 @@ void Node::State::flush_link(mrt::Instant now, Link& link) {
 void Node::State::drop_link(mrt::Instant now, mrt::ConnectionId id, mrt::CloseCode code,
                             const char* reason) {
   // What was said last (a Refuse, SCLS, a Redirect) is to arrive before the close does.
+  leaving.insert(id);
   endpoint.close_when_sent(now, id, code, reason, std::chrono::milliseconds(500));
   mrt::Closed closed{id, code, false, reason};
   on_closed(now, closed);
+}
+
+/// Closes a connection over which nothing would be heard, so that its node can be called anew.
+void Node::State::hang_up(mrt::Instant now, mrt::ConnectionId id) {
+  endpoint.close(now, id, close_unneeded, "called anew");
+  on_closed(now, {id, close_unneeded, false, "called anew"});
+}
+
+/// When a link counts as unheard: it may be to a life that is gone, whose host answers nothing that
+/// can be believed, and looks open until its idle timeout. A member's silence is check_silence()'s.
+mrt::Instant Node::State::unheard_at(const Link& link) const {
+  if (link.member || link.asked_at == mrt::never) return mrt::never;
+  const auto stats = endpoint.stats(link.id);
+  return stats && stats->last_received <= link.asked_at ? link.asked_at + unheard_max : mrt::never;
 }
 
 void Node::State::on_connection_event(mrt::Instant now, mrt::Event& event) {
@@ -165,18 +189,14 @@ void Node::State::on_connection_event(mrt::Instant now, mrt::Event& event) {
     if (it == links.end()) return;
     const auto beat = decode(datagram->bytes);
     if (!beat || !std::holds_alternative<Heartbeat>(*beat)) return;
-    Link& link = it->second;
-    link.suspicion.on_heard(now);
-    if (std::get<Heartbeat>(*beat).supernode == self && !link.member && !quitting) {
-      // It counts on us, and we are not its supernode (any more): it has to look for another.
-      drop_link(now, link.id, close_superseded, "another supernode is followed");
-    }
+    on_heartbeat(now, it->second, std::get<Heartbeat>(*beat));
   } else if (const auto* moved = std::get_if<mrt::PathChanged>(&event)) {
     const auto it = links.find(moved->connection);
     if (it == links.end()) return;
     it->second.path = moved->path;
     roster_changed = true;
   } else if (const auto* closed = std::get_if<mrt::Closed>(&event)) {
+    leaving.erase(closed->connection);
     on_closed(now, *closed);
   } else if (auto* keys = std::get_if<mrt::KeysLogged>(&event)) {
     emit(KeysLogged{std::move(keys->line)});
@@ -243,7 +263,7 @@ void Node::State::on_closed(mrt::Instant now, const mrt::Closed& closed) {
   if (quitting) return stop_if_all_said(now);
   if (search) on_join_link_closed(now, link, closed);
   // While the role is being handed over members go to the next supernode: that is no loss.
-  if (link.member && was_only && migration.is_steady()) {
+  if ((link.member || counts(link)) && was_only && migration.is_steady()) {
     const bool superseded = closed.by_peer && closed.code == close_superseded;
     if (superseded) doubt_epoch(now);
     if (closed.by_peer ? superseded : closed.code < mrt::CloseCode::application) {

@@ -43,8 +43,8 @@ void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
   if (message.epoch > epoch) {
     // The same supernode goes on in a new epoch: another star has joined.
     epoch = message.epoch;
-    order.enter_view(epoch, supernode, order.last(), true);
-    migration.on_view(now, epoch, roster.by_rank());
+    order.enter_view(epoch, supernode, order.life(), order.last(), true, false);
+    migration.on_view(now, epoch, by_rank());
   }
   const uint32_t old_rank = roster.find(self) ? roster.find(self)->rank : 0;
   const Roster::Change change = roster.apply(message);
@@ -52,7 +52,13 @@ void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
     // The whole list of a new supernode does not say why the one before is not in it.
     const bool said_goodbye =
         left_supernode == entry.node && coming_reason == MigrationReason::left;
-    if (entry.node != self) note_left(now, entry, said_goodbye ? GoneReason::quit : reason);
+    if (entry.node == self) continue;
+    const GoneReason why = said_goodbye ? GoneReason::quit : reason;
+    note_left(now, entry, why);
+    // Whoever leads next looks for the lost as this supernode does.
+    const Link* up = uplink();
+    const auto addresses = usable(entry.addresses, up && up->path.remote.is_loopback());
+    if (why == GoneReason::lost) remember_lost(now, entry.node, addresses, meet_first);
   }
   for (const RosterEntry& entry : change.joined) {
     if (entry.node != self) emit(PeerJoined{entry.node, entry.nick});
@@ -65,16 +71,13 @@ void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
       send_to(now, supernode, Holds{epoch, order.last()});
     }
   }
-  migration.on_succession(roster.by_rank());
+  migration.on_succession(by_rank());
   if (synced) keep_warm(now);
 }
 
 void Node::State::on_ordered(mrt::Instant now, Link& link, const Ordered& message) {
-  const Migration::Phase phase = migration.phase();
   if (from_uplink(link)) {
-    // Whoever was gathered has said what it holds: the old supernode's word comes too late.
-    const bool gathered = phase != Migration::Phase::steady && phase != Migration::Phase::doubting;
-    if (synced && gathered) return;
+    if (migration.has_parted()) return;
     if (message.place.epoch > epoch) return violation(now, link, "a place in an unknown epoch");
     // What was taken before (a resumed line overlaps) is passed over; a hole cannot be.
     if (message.place.seq <= order.last()) return;
@@ -168,8 +171,10 @@ void Node::State::on_supernode_close(mrt::Instant now, Link& link, const Superno
   if (left_nodes.contains(now, message.successor)) {
     return drop_link(now, link.id, close_superseded, "its successor is not followed");
   }
-  // The successor's Gather was quicker on its own connection: that is under way already.
-  if (message.successor == migration.awaited()) return;
+  // The successor's Gather was quicker on its own connection: that is under way already. One who
+  // only doubts awaits it as well, and has been told nothing by it yet.
+  const bool doubts = migration.phase() == Migration::Phase::doubting;
+  if (!doubts && message.successor == migration.awaited()) return;
   left_supernode = supernode;
   left_at = now;
   transfer.on_supernode(now, std::nullopt);
@@ -219,7 +224,12 @@ void Node::State::on_standing_offers(mrt::Instant now, const StandingOffers& mes
     add_offer(now, held.holder, held.offer);
   }
   for (const Offer& own : catalogue.offers_of(self)) {
-    if (!standing_now.contains({self, own.name, own.hash})) unannounced.push_back(own);
+    if (standing_now.contains({self, own.name, own.hash})) continue;
+    if (offers_itself(own)) {
+      unannounced.push_back(own);
+    } else {
+      remove_offer(now, self, own);
+    }
   }
   for (const ListedFile& row : catalogue.listing()) {
     for (const NodeId& holder : row.holders) {

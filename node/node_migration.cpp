@@ -2,6 +2,7 @@
 //
 // Changing the supernode: what the migration machine decides is carried out here.
 #include <algorithm>
+#include <utility>
 
 #include "node/node_state.h"
 
@@ -30,6 +31,17 @@ void Node::State::note_crisis(mrt::Instant now) {
   }
   next_beat = now;
   next_silence_check = std::min(next_silence_check, now + keep_alive_min);
+  note_new_lives(now);
+}
+
+/// Who says Hello in another life than the roster's has died in this view: it is not waited for.
+void Node::State::note_new_lives(mrt::Instant now) {
+  std::vector<NodeId> dead;
+  for (const auto& [node, id] : link_by_node) {
+    const RosterEntry* entry = roster.find(node);
+    if (entry && entry->incarnation != links.at(id).hello.incarnation) dead.push_back(node);
+  }
+  for (const NodeId& node : dead) migration.on_silent(now, node);
 }
 
 /// The supernode is heard again before anybody took its place.
@@ -87,7 +99,8 @@ void Node::State::carry_out(mrt::Instant now, const Migration::SendGather& actio
 void Node::State::carry_out(mrt::Instant now, const Migration::SendSurvivor& action) {
   coming_reason = to_migration_reason(migration.reason());
   deliver(now);
-  const Survivor answer{action.next, epoch, supernode, order.delivered(), order.held_from()};
+  const Survivor answer{action.next,      epoch, supernode, order.life(), order.delivered(),
+                        order.held_from()};
   if (!send_to(now, action.to, answer)) rejoin(now);
 }
 
@@ -116,7 +129,9 @@ void Node::State::on_want(mrt::Instant now, Link& link, const Want& message) {
 /// The gathering is over: this node is the supernode of those who answered.
 void Node::State::begin_view(mrt::Instant now, const Migration::Begin& begin) {
   if (search) end_join(now, std::nullopt);
-  const std::map<NodeId, Survivor>& survivors = begin.survivors;
+  // Whose connection broke after it had answered has to come again.
+  std::map<NodeId, Survivor> survivors = begin.survivors;
+  std::erase_if(survivors, [this](const auto& one) { return !link_to(one.first); });
   std::vector<RosterEntry> gone;
   for (const auto& [node, entry] : roster.entries()) {
     if (node != self && !survivors.contains(node)) gone.push_back(entry);
@@ -133,9 +148,7 @@ void Node::State::begin_view(mrt::Instant now, const Migration::Begin& begin) {
     if (Link* link = link_to(node)) link->joined = entry.rank;
     joined_count = std::max<uint64_t>(joined_count, entry.rank);
   }
-  for (const auto& [node, answer] : survivors) {
-    if (Link* link = link_to(node)) link->member = true;
-  }
+  for (auto& [id, link] : links) link.member = survivors.contains(link.peer);
   const NodeId old = supernode;
   for (const RosterEntry& entry : gone) {
     const auto addresses = addresses_of(entry.node, was_local);
@@ -150,8 +163,8 @@ void Node::State::begin_view(mrt::Instant now, const Migration::Begin& begin) {
   }
   for (const auto& [node, answer] : survivors) {
     Link* link = link_to(node);
-    if (!link) continue;
-    const ViewMark mark{answer.epoch, answer.supernode, answer.delivered};
+    if (!link) continue;  // it did not take what was said to the others
+    const ViewMark mark{answer.epoch, answer.supernode, answer.life, answer.delivered};
     sync_member(now, *link, order.resume_point({mark}, 0));
   }
   view_works(now, coming_reason);
@@ -164,8 +177,19 @@ void Node::State::view_works(mrt::Instant now, MigrationReason reason) {
   if (left_supernode && *left_supernode != supernode) {
     emit(Migrated{*left_supernode, supernode, epoch, reason, now - left_at});
   }
-  if (hand_over_command) emit(CommandDone{*hand_over_command});
+  if (hand_over_command && is_supernode()) {
+    fail(*hand_over_command, ErrorCode::unreachable, "the successor did not take over");
+  } else if (hand_over_command) {
+    emit(CommandDone{*hand_over_command});
+  }
   hand_over_command.reset();
+  for (const auto& [number, command] : std::exchange(merges, {})) {
+    if (reason == MigrationReason::merged) {
+      emit(JoinDone{command});
+    } else {
+      fail(command, ErrorCode::unreachable, "the supernode changed before the stars were one");
+    }
+  }
   for (const CommandId command : tells.give_up()) {
     fail(command, ErrorCode::unreachable, "the supernode changed: it may not have arrived");
   }

@@ -14,6 +14,7 @@ void Node::State::become_supernode(mrt::Instant now, Epoch next) {
   epoch = next;
   uplink_id.reset();
   synced = true;
+  for (auto& [node, peer] : lost) peer.is_mine = true;
   migration.note_epoch(next);
   order.begin_view(next, self);
   order.history_ends();
@@ -21,7 +22,7 @@ void Node::State::become_supernode(mrt::Instant now, Epoch next) {
   doubt_ends = mrt::never;
   stable = stable_told = order.delivered();
   rank_members(now);
-  migration.on_view(now, epoch, roster.by_rank());
+  migration.on_view(now, epoch, by_rank());
   transfer.on_supernode(now, self);
   next_beat = now;
   next_silence_check = now + keep_alive_min;
@@ -76,7 +77,8 @@ void Node::State::admit(mrt::Instant now, Link& link) {
   auto from = order.resume_point(hello.line, history);
   // Places only rise, for the newcomer too: from another view with an epoch as high as ours it
   // comes into a new one.
-  const bool same_view = hello.epoch == epoch && hello.supernode == self;
+  const bool same_view = hello.epoch == epoch && hello.supernode == self && !hello.line.empty() &&
+                         hello.line.front().life == incarnation;
   const bool other_line =
       !same_view && (hello.epoch >= epoch || (!from.resumed && hello.star_size > 1));
   if (epoch == Epoch{} || other_line) {
@@ -109,7 +111,7 @@ void Node::State::sync_member(mrt::Instant now, Link& link, const Order::ResumeP
   link.suspicion = Suspicion(now);
   rank_members(now);
   enqueue(link, Welcome{epoch, self, roster.find(link.peer)->nick, link.path.remote, from.resumed,
-                        from.after, told_key(network_key())});
+                        from.after, told_key(network_key()), order.whole_line()});
   for (const RosterUpdate& part : roster.full(epoch, self)) enqueue(link, part);
   StandingOffers part{false, {}};
   for (const HeldOffer& held : standing_offers()) {
@@ -169,7 +171,7 @@ void Node::State::rank_members(mrt::Instant now) {
     candidates.push_back(candidate);
   }
   roster.rank(self, succession(candidates));
-  migration.on_succession(roster.by_rank());
+  migration.on_succession(by_rank());
   if (roster.has_changes()) {
     roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
   }
@@ -204,22 +206,24 @@ const Link* Node::State::successor_link() const {
 }
 
 /// A leader that may have been replaced must not go on ordering: it does so only while its
-/// successor is heard. After a stall of its own, or when members follow another, it waits for a
-/// word of the successor, or until it has looked for those who went.
+/// successor is heard. After a stall of its own, or when members follow another, it waits until
+/// the successor repeats its word, or, without one, until it has looked for those who went.
 bool Node::State::may_order(mrt::Instant now) const {
+  if (doubt_ends != mrt::never) return false;
   const Link* successor = successor_link();
-  if (!successor) return doubt_ends == mrt::never;
+  if (!successor) return true;
   mrt::Instant heard = successor->suspicion.last_heard();
   if (const auto stats = endpoint.stats(successor->id))
     heard = std::max(heard, stats->last_received);
-  if (doubt_ends != mrt::never && heard <= doubted_at) return false;
   return now - heard < std::max(successor->suspicion.silence_allowed(), silence_min);
 }
 
-/// Others may have begun an epoch without this node.
+/// Others may have begun an epoch without this node. What of the successor is on its way says
+/// nothing: it may be gone since. So it is asked for a word that it cannot have heard yet.
 void Node::State::doubt_epoch(mrt::Instant now) {
   if (!is_supernode() || roster.size() == 1) return;
-  doubted_at = now;
+  ++word;
+  next_beat = now;
   doubt_ends = now + doubt_time;
 }
 
@@ -252,7 +256,6 @@ void Node::State::place(mrt::Instant now, const NodeId& sender, const Publish& m
 
 void Node::State::place_held(mrt::Instant now) {
   if (quitting || !migration.is_steady()) return;
-  if (successor_link() && may_order(now)) doubt_ends = mrt::never;  // it still takes our word
   while (!held_publishes.empty() && may_order(now)) {
     const auto [sender, message] = held_publishes.pop();
     if (const RosterEntry* entry = roster.find(sender)) order.place(sender, entry->nick, message);
@@ -278,7 +281,7 @@ void Node::State::advance_stable(mrt::Instant now) {
 /// Sends members what was placed, and places what could not be placed before.
 void Node::State::spread(mrt::Instant now) {
   if (!is_supernode()) return;
-  if (!held_publishes.empty() || doubt_ends != mrt::never) place_held(now);
+  if (!held_publishes.empty()) place_held(now);
   const Seq last = order.last();
   std::vector<mrt::ConnectionId> behind;
   for (const auto& [id, link] : links) {

@@ -28,7 +28,6 @@
 #include <vector>
 
 #include "mrt/endpoint.h"
-#include "node/speech_limits.h"
 #include "node/catalogue.h"
 #include "node/election.h"
 #include "node/held_publishes.h"
@@ -38,6 +37,7 @@
 #include "node/node.h"
 #include "node/order.h"
 #include "node/roster.h"
+#include "node/speech_limits.h"
 #include "node/suspicion.h"
 #include "node/tells.h"
 #include "node/transfer.h"
@@ -78,6 +78,9 @@ inline constexpr mrt::Duration said_there_time = std::chrono::seconds(1);
 /// A candidate that was asked to take this node in has so long before another one is asked too:
 /// a round trip on nearly every path.
 inline constexpr mrt::Duration join_patience = std::chrono::milliseconds(300);
+/// Where nothing came back for so long after something was asked, that node is called anew: several
+/// probes on any path, and a fifth of a search.
+inline constexpr mrt::Duration unheard_max = std::chrono::seconds(2);
 /// A busy or changing star is asked again so often.
 inline constexpr mrt::Duration join_retry = std::chrono::milliseconds(100);
 /// A join that takes longer than this may be one of several that wait for each other.
@@ -118,8 +121,10 @@ struct Link {
   bool outgoing;
   bool connected = false;
   std::optional<Purpose> asks;  // what this side wants of it, told once it is connected
-  NodeId peer;                  // null until its Hello
-  Hello hello;                  // the peer's latest
+  /// When it was told, the first time since the peer was last heard.
+  mrt::Instant asked_at = mrt::never;
+  NodeId peer;  // null until its Hello
+  Hello hello;  // the peer's latest
   MessageReader reader;
   std::deque<mrt::Bytes> outbox;  // framed messages that wait for room
   size_t outbox_bytes = 0;
@@ -159,6 +164,7 @@ struct JoinSearch {
 };
 
 struct LostPeer {
+  bool is_mine = false;  // looked for as the supernode: this node goes on with it as a member
   std::vector<mrt::Address> addresses;
   mrt::Instant since;
   mrt::Instant next_try;
@@ -188,8 +194,11 @@ struct Node::State {
   void emit_roster();
   Role role() const;
   std::vector<Peer> peers() const;
+  std::vector<NodeId> by_rank() const;
   PathKind path_to(const NodeId& node) const;
   bool is_supernode() const { return supernode == self; }
+  /// A member without an uplink, and nobody seeks the next supernode.
+  bool is_cut_off() const { return !is_supernode() && !uplink_id && migration.is_steady(); }
   const mrt::NetworkKey& network_key() const { return config.endpoint.network_key; }
   mrt::Instant compute_timeout() const;
   void deliver(mrt::Instant now);
@@ -212,6 +221,8 @@ struct Node::State {
   // node_links.cpp
   Link* link_to(const NodeId& node);
   const Link* link_to(const NodeId& node) const;
+  /// One in this supernode's roster, though it may have connected anew and not come in again yet.
+  bool counts(const Link& link) const { return is_supernode() && roster.find(link.peer); }
   Link* uplink();
   Link* open_link(mrt::Instant now, const mrt::Address& address, Purpose purpose,
                   const std::optional<mrt::NetworkKey>& key = std::nullopt);
@@ -222,6 +233,8 @@ struct Node::State {
   bool send_to(mrt::Instant now, const NodeId& node, const Message& message);
   void flush_link(mrt::Instant now, Link& link);
   void drop_link(mrt::Instant now, mrt::ConnectionId id, mrt::CloseCode code, const char* reason);
+  void hang_up(mrt::Instant now, mrt::ConnectionId id);
+  mrt::Instant unheard_at(const Link& link) const;
   void on_connection_event(mrt::Instant now, mrt::Event& event);
   void on_connected(mrt::Instant now, Link& link);
   void drop_slow(mrt::Instant now);
@@ -234,6 +247,7 @@ struct Node::State {
   // node_watch.cpp
   mrt::Duration keep_alive_interval() const;
   void beat(mrt::Instant now);
+  void on_heartbeat(mrt::Instant now, Link& link, const Heartbeat& message);
   void check_silence(mrt::Instant now);
   void keep_warm(mrt::Instant now);
   void close_unneeded_links(mrt::Instant now);
@@ -241,6 +255,7 @@ struct Node::State {
   // node_join.cpp
   void start_join(mrt::Instant now, JoinSearch search);
   void try_targets(mrt::Instant now);
+  void call_unheard_anew(mrt::Instant now);
   void on_join_link_closed(mrt::Instant now, const Link& link, const mrt::Closed& closed);
   void give_up_candidate(mrt::Instant now, Link& link, JoinFailure why);
   void on_redirect(mrt::Instant now, Link& link, const Redirect& message);
@@ -249,10 +264,13 @@ struct Node::State {
   void on_ready(mrt::Instant now, Link& link, const Ready& message);
   bool has_candidates() const;
   void ask_next(mrt::Instant now);
+  bool finds_nobody(mrt::Instant now) const;
   void end_join(mrt::Instant now, std::optional<JoinFailure> failure);
   void adopt(const mrt::NetworkKey& key);
   void rejoin(mrt::Instant now);
+  bool seeks(const LostPeer& peer) const;
   void meet_lost(mrt::Instant now);
+  void on_met(mrt::Instant now, Link& link, const Redirect& message);
   void remember_lost(mrt::Instant now, const NodeId& node, std::vector<mrt::Address> addresses,
                      mrt::Duration first_pause);
   void consider_other_star(mrt::Instant now, Epoch epoch, const NodeId& other,
@@ -298,6 +316,7 @@ struct Node::State {
   void run_migration(mrt::Instant now);
   void listen_for_word(mrt::Instant now);
   void note_crisis(mrt::Instant now);
+  void note_new_lives(mrt::Instant now);
   void crisis_passed(mrt::Instant now);
   void carry_out(mrt::Instant now, const Migration::SendSuspect& action);
   void carry_out(mrt::Instant now, const Migration::SendGather& action);
@@ -319,6 +338,7 @@ struct Node::State {
 
   // node_files.cpp
   void deliver_offer(mrt::Instant now, const Order::Delivery& delivery);
+  bool is_here(const MessageId& id) const;
   void add_offer(mrt::Instant now, const NodeId& holder, const Offer& offer);
   void remove_offer(mrt::Instant now, const NodeId& holder, const Offer& offer);
   void remove_holder(mrt::Instant now, const NodeId& holder);
@@ -354,6 +374,7 @@ struct Node::State {
   // Links
   std::map<mrt::ConnectionId, Link> links;
   std::map<NodeId, mrt::ConnectionId> link_by_node;
+  std::set<mrt::ConnectionId> leaving;  // dropped, and still sending what was said last
   std::map<mrt::ConnectionId, mrt::Instant> unread;  // those that said too much: until when
   std::set<mrt::ConnectionId> slow;                  // those that may not take what is sent
   LeftNodes left_nodes;
@@ -372,10 +393,11 @@ struct Node::State {
   mrt::Instant roster_flushed{};
   mrt::Instant stable_due = mrt::never;
   HeldPublishes held_publishes;
-  mrt::Instant doubted_at{};             // from when on a word of the successor confirms the epoch
+  uint64_t word = 0;  // whose repetition confirms the epoch; of a member: the last one it heard
   mrt::Instant doubt_ends = mrt::never;  // at the latest; never: the epoch is not in doubt
   std::set<NodeId> banned;
   std::map<NodeId, LostPeer> lost;
+  mrt::Instant next_merge{};  // a member: when it may tell its supernode of a higher star again
 
   // Under way
   std::optional<JoinSearch> search;

@@ -17,7 +17,7 @@ mrt::Duration Node::State::keep_alive_interval() const {
 /// take over. MRT's acknowledgement is the answer.
 void Node::State::beat(mrt::Instant now) {
   next_beat = mrt::never;
-  const mrt::Bytes message = encode(Heartbeat{epoch, supernode, order.delivered()});
+  const mrt::Bytes message = encode(Heartbeat{epoch, supernode, word});
   bool beats = false;
   const auto beat_to = [&](Link* link) {
     if (!link || !link->connected) return;
@@ -31,10 +31,27 @@ void Node::State::beat(mrt::Instant now) {
     for (const auto& [node, id] : link_by_node) {
       if (id != uplink_id && roster.find(node)) beat_to(&links.at(id));
     }
-  } else if (is_supernode() && search == std::nullopt) {
+  } else if (is_supernode()) {
     if (const Link* link = successor_link()) beat_to(link_to(link->peer));
   }
   if (beats) next_beat = now + keep_alive_interval();
+}
+
+void Node::State::on_heartbeat(mrt::Instant now, Link& link, const Heartbeat& message) {
+  link.suspicion.on_heard(now);
+  if (message.supernode == self && !link.member && !quitting) {
+    // It counts on us, and we are not its supernode (any more): it has to look for another.
+    return drop_link(now, link.id, close_superseded, "another supernode is followed");
+  }
+  // Whoever gathers, or was gathered, has left this view and confirms nothing of it.
+  if (message.epoch != epoch || message.supernode != supernode || !migration.is_steady()) return;
+  if (from_uplink(link) && synced && message.word > word) {
+    word = message.word;
+    beat(now);
+  } else if (doubt_ends != mrt::never && message.word == word && &link == successor_link()) {
+    doubt_ends = mrt::never;
+    advance_stable(now);
+  }
 }
 
 /// Asks of each link that matters how long it was silent.
@@ -44,14 +61,15 @@ void Node::State::check_silence(mrt::Instant now) {
   std::vector<NodeId> silent;
   for (auto& [id, link] : links) {
     const bool in_crisis = !migration.is_steady() && roster.find(link.peer);
-    if (!link.member && uplink_id != id && !in_crisis) continue;
+    const bool is_counted = link.member || counts(link);
+    if (!is_counted && uplink_id != id && !in_crisis) continue;
     if (const auto stats = endpoint.stats(id)) link.suspicion.on_heard(stats->last_received);
     link.suspicion.expect_every(keep_alive_interval());
     const mrt::Duration allowed =
-        link.suspicion.silence_allowed() * (link.member ? removal_patience : 1);
+        link.suspicion.silence_allowed() * (is_counted ? removal_patience : 1);
     const mrt::Instant deadline = link.suspicion.last_heard() + allowed;
     if (deadline <= now) {
-      (link.member && migration.is_steady() ? removals : silent).push_back(link.peer);
+      (is_counted && migration.is_steady() ? removals : silent).push_back(link.peer);
     } else {
       next_silence_check = std::min(next_silence_check, deadline);
       if (uplink_id == id) migration.on_heard(now, link.peer);

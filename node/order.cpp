@@ -2,6 +2,7 @@
 #include "node/order.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "mrt/base/check.h"
 
@@ -26,7 +27,7 @@ void Order::drop_pending(uint64_t number) {
 
 void Order::begin_view(Epoch epoch, const NodeId& supernode) {
   CHECK(views_.empty() || epoch > views_.back().epoch);
-  views_.push_back({epoch, supernode, {last_.value + 1}});
+  views_.push_back({epoch, supernode, incarnation_, {last_.value + 1}});
   if (views_.size() > views_max) views_.pop_front();
 }
 
@@ -145,12 +146,16 @@ void Order::drop_after(Seq seq) {
   }
 }
 
-uint64_t Order::enter_view(Epoch epoch, const NodeId& supernode, Seq delivered, bool resumed) {
+uint64_t Order::enter_view(Epoch epoch, const NodeId& supernode, Incarnation life, Seq delivered,
+                           bool resumed, bool apart, const std::vector<ViewMark>& line) {
+  const Epoch before = this->epoch();
   uint64_t missed = 0;
   forget_undelivered();
   // Places above the point where the lines part belong to this side alone. Its senders say what
-  // lay there again; whoever had it knows it as a repeat.
-  drop_after(resumed ? delivered : Seq{held_from().value - 1});
+  // lay there again; whoever had it knows it as a repeat. What follows `delivered` may begin
+  // further up, where the supernode holds no more.
+  const Seq parted = std::min(delivered, common_place(line).value_or(delivered));
+  drop_after(resumed ? parted : Seq{held_from().value - 1});
   if (!resumed || last_ != delivered) {
     if (resumed && last_ < delivered) missed = delivered.value - last_.value;
     tail_.clear();
@@ -160,10 +165,27 @@ uint64_t Order::enter_view(Epoch epoch, const NodeId& supernode, Seq delivered, 
   if (!resumed) views_.clear();
   last_ = delivered_ = deliverable_ = delivered;
   while (!views_.empty() && views_.back().first > delivered) views_.pop_back();
+  // It comes from a view that is not in this line, where the same epoch meant other places.
+  if (apart && this->epoch() < before) told_ = std::max(told_, Place{epoch, delivered});
+  adopt_line(epoch, line);
   if (views_.empty() || views_.back().epoch < epoch) {
-    views_.push_back({epoch, supernode, {delivered.value + 1}});
+    views_.push_back({epoch, supernode, life, {delivered.value + 1}});
   }
   return missed;
+}
+
+/// Also the views that this node was not in: it may have to tell others of them where they go on.
+void Order::adopt_line(Epoch epoch, const std::vector<ViewMark>& line) {
+  std::deque<View> views;
+  Seq first{1};
+  for (size_t i = line.size(); i-- > 0;) {
+    const ViewMark& mark = line[i];
+    const bool rises = views.empty() || mark.epoch > views.back().epoch;
+    if (!rises || mark.epoch > epoch) return;  // no line at all
+    views.push_back({mark.epoch, mark.supernode, mark.life, first});
+    first = std::max(first, Seq{mark.last.value + 1});
+  }
+  if (!views.empty()) views_ = std::move(views);
 }
 
 void Order::forget_undelivered() {
@@ -184,22 +206,34 @@ Seq Order::last_of_view(size_t index) const {
   return index + 1 < views_.size() ? Seq{views_[index + 1].first.value - 1} : last_;
 }
 
-std::vector<ViewMark> Order::line() const {
+std::vector<ViewMark> Order::line_up_to(Seq seq) const {
   std::vector<ViewMark> out;
   for (size_t i = views_.size(); i-- > 0 && out.size() < line_max;) {
-    out.push_back({views_[i].epoch, views_[i].supernode, std::min(last_of_view(i), delivered_)});
+    const View& view = views_[i];
+    out.push_back({view.epoch, view.supernode, view.life, std::min(last_of_view(i), seq)});
   }
   return out;
 }
 
-Order::ResumePoint Order::resume_point(const std::vector<ViewMark>& line, size_t history) const {
+/// The last place that this node's line and that one share.
+std::optional<Seq> Order::common_place(const std::vector<ViewMark>& line) const {
   for (const ViewMark& mark : line) {
     for (size_t i = views_.size(); i-- > 0;) {
-      if (views_[i].epoch != mark.epoch || views_[i].supernode != mark.supernode) continue;
-      const Seq agreed = std::min(mark.last, last_of_view(i));
-      // What lies before the tail cannot be repeated: the newcomer is told by the jump.
-      return {true, std::max(agreed, Seq{held_from().value - 1})};
+      const View& view = views_[i];
+      if (std::tie(view.epoch, view.supernode, view.life) !=
+          std::tie(mark.epoch, mark.supernode, mark.life)) {
+        continue;
+      }
+      return std::min(mark.last, last_of_view(i));
     }
+  }
+  return std::nullopt;
+}
+
+Order::ResumePoint Order::resume_point(const std::vector<ViewMark>& line, size_t history) const {
+  if (const auto common = common_place(line)) {
+    // What lies before the tail cannot be repeated: the newcomer is told by the jump.
+    return {true, std::max(*common, Seq{held_from().value - 1})};
   }
   Seq after = last_;
   for (size_t chats = 0; after >= held_from() && chats < history; after.value--) {

@@ -35,7 +35,8 @@ inline constexpr size_t pending_bytes_max = 16 * 1024 * 1024;
 // Lives of senders that are remembered for telling repeats: every member of a full star
 // restarting four times. The one that was silent longest is forgotten first.
 inline constexpr size_t lives_max = 16'384;
-// Views whose places can be told apart; a node that was away for more starts anew.
+// Views whose places can be told apart; a node that was away for more starts anew. One who came in
+// later knows the last line_max of those before.
 inline constexpr size_t views_max = 64;
 
 class Order {
@@ -57,7 +58,7 @@ class Order {
   void drop_pending(uint64_t number);
 
   // The supernode's side.
-  /// Begins an epoch of `supernode` behind all that was taken.
+  /// Begins an epoch of `supernode`, in this life, behind all that was taken.
   void begin_view(Epoch epoch, const NodeId& supernode);
   /// Gives a message its place; false where it had one already.
   bool place(const NodeId& sender, const std::string& nick, const Publish& publish);
@@ -76,9 +77,13 @@ class Order {
 
   // Coming into a view, at the newcomer.
   /// What comes next follows `delivered` in another supernode's line. `resumed`: it is the line
-  /// that this node was in; what it holds above `delivered` was never agreed and goes.
-  /// Returns how many messages were missed for good.
-  uint64_t enter_view(Epoch epoch, const NodeId& supernode, Seq delivered, bool resumed);
+  /// that this node was in; what it holds above `delivered` was never agreed and goes. `apart`: it
+  /// was elsewhere, so that epochs of that line may have other namesakes here: places are told
+  /// under the new one. `line`: the views of that line as the supernode knows them; behind
+  /// `delivered` may lie more that only this side had. Returns how many messages were missed for
+  /// good.
+  uint64_t enter_view(Epoch epoch, const NodeId& supernode, Incarnation life, Seq delivered,
+                      bool resumed, bool apart = true, const std::vector<ViewMark>& line = {});
   /// What is taken until history_ends() was said before this node joined.
   void history_begins() { in_history_ = true; }
   void history_ends() { in_history_ = false; }
@@ -94,7 +99,9 @@ class Order {
   /// both have. A stranger gets the last `history` chat messages.
   ResumePoint resume_point(const std::vector<ViewMark>& line, size_t history) const;
   /// The views that this node came through, newest first, and how far it delivered in each.
-  std::vector<ViewMark> line() const;
+  std::vector<ViewMark> line() const { return line_up_to(delivered_); }
+  /// The same, with what was not delivered yet: how far those go who are led from here.
+  std::vector<ViewMark> whole_line() const { return line_up_to(last_); }
 
   /// The framed bytes of the first message above `after`, and its seq; nothing at the end. A
   /// seq further on than after + 1 means that those between are not held any more.
@@ -104,6 +111,8 @@ class Order {
   std::vector<Ordered> undelivered() const;
 
   Epoch epoch() const { return views_.empty() ? Epoch{} : views_.back().epoch; }
+  /// The supernode's, of the latest view.
+  Incarnation life() const { return views_.empty() ? Incarnation{} : views_.back().life; }
   Seq last() const { return last_; }
   Seq delivered() const { return delivered_; }
   /// The first place that is held.
@@ -125,11 +134,15 @@ class Order {
   struct View {
     Epoch epoch;
     NodeId supernode;
+    Incarnation life;  // of the supernode
     Seq first;
   };
 
+  void adopt_line(Epoch epoch, const std::vector<ViewMark>& line);
   bool note_number(const MessageId& id, Seq seq);
   Seq last_of_view(size_t index) const;
+  std::vector<ViewMark> line_up_to(Seq seq) const;
+  std::optional<Seq> common_place(const std::vector<ViewMark>& line) const;
   void append(const Ordered& message, bool repeated);
   void trim_tail();
   void drop_after(Seq seq);

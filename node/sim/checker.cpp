@@ -53,7 +53,7 @@ void Checker::on_download(Life life, const std::string& name) {
 void Checker::on_view(Instant now, Life life, uint64_t epoch, const Identity& supernode) {
   if (epoch == 0) return;  // not in any star yet
   State& state = lives_.at(life);
-  const View view{epoch, supernode};
+  const View view{epoch, supernode == state.identity ? life : life_of_.at(supernode)};
   if (!state.views.empty()) {
     const View& last = state.views.back();
     if (view == last) return;
@@ -64,7 +64,7 @@ void Checker::on_view(Instant now, Life life, uint64_t epoch, const Identity& su
   }
   state.views.push_back(view);
   if (supernode != state.identity) {
-    for (const auto& [star, since] : lives_.at(life_of_.at(supernode)).stars) {
+    for (const auto& [star, since] : lives_.at(view.second).stars) {
       state.stars.try_emplace(star, now);
     }
   } else if (state.stars.empty()) {
@@ -74,6 +74,10 @@ void Checker::on_view(Instant now, Life life, uint64_t epoch, const Identity& su
 
 void Checker::on_migrated(Life life, uint64_t epoch, bool together) {
   if (together) lives_.at(life).epochs_together.insert(epoch);
+}
+
+void Checker::on_roster(Life supernode, uint64_t epoch, const std::set<Identity>& roster) {
+  gathered_.try_emplace({epoch, supernode}, roster);
 }
 
 std::optional<size_t> Checker::resolve(const Heard& heard) {
@@ -181,12 +185,12 @@ void Checker::on_download_failed(Instant now, Life life, const std::string& name
 // At the end.
 
 void Checker::check_agreement(Instant now) {
-  // Who passed from which view to which, not by merging.
+  // Who passed from which view to which, not by merging, and not by coming later.
   std::map<Passing, std::vector<Life>> groups;
   for (const auto& [life, state] : lives_) {
     for (size_t i = 1; i < state.views.size(); ++i) {
       const View& to = state.views[i];
-      if (state.epochs_together.contains(to.first)) {
+      if (state.epochs_together.contains(to.first) && gathered_from(life, to)) {
         groups[{state.views[i - 1], to}].push_back(life);
       }
     }
@@ -194,6 +198,18 @@ void Checker::check_agreement(Instant now) {
   for (const auto& [passing, group] : groups) {
     for (size_t i = 1; i < group.size(); ++i) check_pair(now, passing.first, group[0], group[i]);
   }
+}
+
+/// Its view before, where it was there when the view began.
+std::optional<Checker::View> Checker::gathered_from(Life life, const View& view) const {
+  const State& state = lives_.at(life);
+  const auto gathered = gathered_.find(view);
+  const auto at = std::find(state.views.begin(), state.views.end(), view);
+  if (gathered == gathered_.end() || !gathered->second.contains(state.identity) ||
+      at == state.views.begin() || at == state.views.end()) {
+    return std::nullopt;
+  }
+  return at[-1];
 }
 
 void Checker::check_pair(Instant now, const View& view, Life a, Life b) {
@@ -207,18 +223,33 @@ void Checker::check_pair(Instant now, const View& view, Life a, Life b) {
   };
   auto of_a = delivered(a);
   auto of_b = delivered(b);
-  // One who joined in the middle of a view has no more than what came after.
-  const auto joined_there = [&](Life life) { return lives_.at(life).views.front() == view; };
-  const auto trim = [&](Life newcomer, const auto& newcomers, auto& others) {
-    if (!joined_there(newcomer)) return;
+  // What one of them had heard before, or later words of the same sender, it is spared here: it was
+  // on a side of its own then. The other is told it now.
+  const auto spare = [&](Life other, auto& places) {
+    std::map<Life, uint64_t> before;  // numbers rise: the last one of each sender
+    for (const Delivery& one : lives_.at(other).delivered) {
+      if (one.epoch < view.first) before[said_[one.said].sender] = said_[one.said].number;
+    }
+    std::erase_if(places, [&](const auto& one) {
+      const auto last = before.find(said_[one.second].sender);
+      return last != before.end() && said_[one.second].number <= last->second;
+    });
+  };
+  spare(b, of_a);
+  spare(a, of_b);
+  // Who came into the view from elsewhere has no more than what came after.
+  const auto trim = [](const auto& newcomers, auto& others) {
     if (newcomers.empty()) {
       others.clear();
     } else {
       std::erase_if(others, [&](const auto& one) { return one.first < newcomers[0].first; });
     }
   };
-  trim(a, of_a, of_b);
-  trim(b, of_b, of_a);
+  const auto origin = gathered_from(a, view);
+  if (!origin || origin != gathered_from(b, view)) {
+    trim(of_a, of_b);
+    trim(of_b, of_a);
+  }
   if (of_a == of_b) return;
   const auto differ = std::mismatch(of_a.begin(), of_a.end(), of_b.begin(), of_b.end());
   const auto describe = [&](const auto& at, const auto& end) {

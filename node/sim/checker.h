@@ -11,7 +11,9 @@
 //   4. What is received is, to the byte, what somebody holds under that name.
 //   5. Peers join before they leave, offers come before they are withdrawn, none twice.
 // At the end
-//   6. Lives that passed together from one view to the next delivered the same in the first.
+//   6. Lives that were gathered together from one view into the next delivered the same in the
+//      first. Who came into the first one from elsewhere has no more of it than what came after,
+//      and is spared what its own side had delivered before.
 //   7. One supernode, one epoch, one roster, one catalogue; what a survivor said, or a
 //      survivor heard, was heard by all who were there; downloads that can end have ended.
 #pragma once
@@ -81,6 +83,8 @@ class Checker {
   // What nodes tell.
   void on_view(mrt::Instant now, Life life, uint64_t epoch, const Identity& supernode);
   void on_migrated(Life life, uint64_t epoch, bool together);
+  /// A supernode's roster; the first one of a view says who was gathered into it.
+  void on_roster(Life supernode, uint64_t epoch, const std::set<Identity>& roster);
   void on_heard(mrt::Instant now, Life life, const Heard& heard);
   void on_gap(Life life, uint64_t count);
   void on_peer_joined(mrt::Instant now, Life life, const Identity& peer);
@@ -109,7 +113,7 @@ class Checker {
   const std::vector<mrt::Duration>& delays() const { return delays_; }
 
  private:
-  using View = std::pair<uint64_t, Identity>;  // epoch and supernode
+  using View = std::pair<uint64_t, Life>;  // epoch and supernode
   struct Said {
     Life sender;
     uint64_t number;
@@ -142,6 +146,7 @@ class Checker {
   std::optional<size_t> resolve(const Heard& heard);
   std::string name(Life life) const;
   std::optional<View> view_of(const State& state, uint64_t epoch) const;
+  std::optional<View> gathered_from(Life life, const View& view) const;
   void check_pair(mrt::Instant now, const View& view, Life a, Life b);
   /// Sender and hearer were in one star when it was said.
   bool was_owed(const Said& said, const State& hearer) const;
@@ -152,6 +157,7 @@ class Checker {
   uint64_t stars_ = 0;
   std::vector<Said> said_;
   std::map<std::pair<View, uint64_t>, size_t> places_;
+  std::map<View, std::set<Identity>> gathered_;
   std::map<std::string, std::vector<const mrt::Bytes*>> files_;
   std::vector<mrt::Duration> delays_;
   uint64_t heard_count_ = 0;

@@ -11,6 +11,9 @@ namespace node::sim {
 using mrt::Duration;
 using mrt::Instant;
 
+/// Longer than any pause in which stars look for each other.
+static constexpr Duration introduction_pause = std::chrono::seconds(10);
+
 struct Star::Seat {
   HostId host;
   mrt::Random::Seed identity{};
@@ -83,6 +86,7 @@ size_t Star::add_seat() {
   seat->identity = random_.fork();
   seat->id = node_id_of(mrt::Identity(seat->identity).public_key());
   seat->nick = "n" + std::to_string(seats_.size());
+  seat_by_id_[seat->id] = seats_.size();
   seats_.push_back(std::move(seat));
   return seats_.size() - 1;
 }
@@ -98,10 +102,8 @@ const std::string& Star::nick(size_t seat) const { return seats_[seat]->nick; }
 const NodeId& Star::id(size_t seat) const { return seats_[seat]->id; }
 
 std::optional<size_t> Star::seat_of(const NodeId& id) const {
-  for (size_t seat = 0; seat < seats_.size(); ++seat) {
-    if (seats_[seat]->id == id) return seat;
-  }
-  return std::nullopt;
+  const auto it = seat_by_id_.find(id);
+  return it == seat_by_id_.end() ? std::nullopt : std::optional(it->second);
 }
 
 bool Star::is_able(size_t seat) const {
@@ -162,6 +164,7 @@ bool Star::begin(size_t seat, bool as_host) {
   at.own_files.clear();
   at.downloads.clear();
   at.joining.reset();
+  acquaintance_.on_start(seat);
   checker_.on_start(at.life, at.id.to_string());
   auto program = std::make_unique<NodeProgram>(*this, seat, config, random_.fork());
   at.program = program.get();
@@ -180,6 +183,22 @@ bool Star::join(size_t seat, size_t via) {
   node(seat)->join(now(), *at.joining, {world_.address(host(via))});
   world_.wake(at.host);
   return true;
+}
+
+bool Star::sees(size_t seat, size_t peer) const {
+  const std::vector<Peer> peers = node(seat)->peers();
+  return std::ranges::any_of(peers, [&](const Peer& one) { return one.node == id(peer); });
+}
+
+/// A user whose call failed goes on trying; the seats take their turn so that one at least lives.
+void Star::try_another(size_t seat) {
+  world_.at(now() + std::chrono::milliseconds(100), [this, seat, life = seats_[seat]->life] {
+    const Seat& then = *seats_[seat];
+    if (!then.program || then.life != life || then.quitting || then.in_star) return;
+    if (!is_able(seat)) return try_another(seat);
+    const size_t next = (then.joined_via + 1) % seats_.size();
+    join(seat, next == seat ? (next + 1) % seats_.size() : next);
+  });
 }
 
 bool Star::chat(size_t seat, std::string_view text) {
@@ -266,43 +285,6 @@ void Star::end(size_t seat) {
   world_.crash(at.host);
 }
 
-void Star::freeze(size_t seat) {
-  tell(nick(seat) + " is frozen");
-  world_.freeze(host(seat));
-}
-
-void Star::thaw(size_t seat) {
-  if (!world_.is_frozen(host(seat))) return;
-  tell(nick(seat) + " thaws");
-  world_.thaw(host(seat));
-}
-
-void Star::divide(const std::vector<size_t>& seats) {
-  std::vector<HostId> side;
-  std::string names;
-  for (const size_t seat : seats) {
-    side.push_back(host(seat));
-    names += ' ' + nick(seat);
-  }
-  tell("the network is cut between" + names + " and the others");
-  world_.partition({side});
-}
-
-void Star::cut(size_t from, size_t to) {
-  tell("nothing gets from " + nick(from) + " to " + nick(to) + " any more");
-  world_.cut(host(from), host(to), true);
-}
-
-void Star::heal() {
-  tell("all cuts are healed");
-  world_.heal();
-}
-
-void Star::change_links(const LinkSpec& spec) {
-  tell("links: " + describe(spec));
-  world_.change_links(spec);
-}
-
 // Time.
 
 bool Star::run(Duration time) {
@@ -324,6 +306,7 @@ std::optional<Duration> Star::settle(Duration limit) {
   heal();
   change_links(config_.world.link);
   for (size_t seat = 0; seat < seats_.size(); ++seat) thaw(seat);
+  Instant introduction = start + introduction_pause;
   // Asking all of a large star is dear: ask less often the longer it takes.
   Duration slice = std::chrono::milliseconds(10);
   std::optional<std::string> missing;
@@ -336,9 +319,29 @@ std::optional<Duration> Star::settle(Duration limit) {
     if (now() - start > limit) {
       checker_.report(now(), "not settled in time: " + *missing);
     }
+    if (now() >= introduction) introduction = introduce();
     slice = std::min<Duration>(slice * 3 / 2, std::chrono::milliseconds(500));
   }
   return std::nullopt;
+}
+
+/// Where nobody of two stars ever saw one of the other, somebody who knows users of both has one
+/// call the other. All others have to find each other by themselves. When to look again.
+Instant Star::introduce() {
+  std::map<size_t, std::vector<size_t>> stars;  // by who leads
+  for (const size_t seat : able_seats()) {
+    if (const auto leader = seat_of(node(seat)->supernode())) stars[*leader].push_back(seat);
+  }
+  std::erase_if(stars, [this](const auto& star) {
+    const size_t leader = star.first;
+    return !is_able(leader) || !is_in_star(leader) || node(leader)->role() == Role::member;
+  });
+  for (auto a = stars.begin(); a != stars.end(); ++a) {
+    for (auto b = std::next(a); b != stars.end(); ++b) {
+      if (acquaintance_.are_strangers(a->second, b->second)) join(a->first, b->first);
+    }
+  }
+  return now() + introduction_pause;
 }
 
 std::optional<std::string> Star::unsettled() const {
@@ -384,8 +387,16 @@ void Star::take(size_t seat, const RoleChanged& event) {
   checker_.on_view(now(), seats_[seat]->life, event.epoch.value, event.supernode.to_string());
 }
 
+void Star::take(size_t seat, const RosterChanged& event) {
+  if (event.supernode != seats_[seat]->id) return;
+  std::set<std::string> roster;
+  for (const Peer& peer : event.peers) roster.insert(peer.node.to_string());
+  checker_.on_roster(seats_[seat]->life, event.epoch.value, roster);
+}
+
 void Star::take(size_t seat, const PeerJoined& event) {
   checker_.on_peer_joined(now(), seats_[seat]->life, event.node.to_string());
+  if (const auto peer = seat_of(event.node)) acquaintance_.on_seen(seat, *peer);
 }
 
 void Star::take(size_t seat, const PeerLeft& event) {
@@ -437,15 +448,9 @@ void Star::take(size_t seat, const CommandFailed& event) {
   if (at.joining == event.command) {
     ++joins_failed_;
     at.joining.reset();
-    // A user would try another; the seats take their turn so that one at least lives.
-    const size_t via = (at.joined_via + 1) % seats_.size();
-    at.joined_via = via;
-    world_.at(now() + std::chrono::milliseconds(100), [this, seat, via, life = at.life] {
-      Seat& then = *seats_[seat];
-      if (then.program && then.life == life && !then.in_star) {
-        join(seat, via == seat ? (via + 1) % seats_.size() : via);
-      }
-    });
+    // It may be in, having been asked itself: whom its user called is in the roster.
+    at.in_star = at.in_star || sees(seat, at.joined_via);
+    if (!at.in_star) try_another(seat);
     return;
   }
   const auto download = at.downloads.extract(event.command);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "node/node.h"
+#include "node/sim/acquaintance.h"
 #include "node/sim/checker.h"
 #include "node/sim/memory_disk.h"
 #include "node/sim/world.h"
@@ -112,10 +114,14 @@ class Star {
   struct Seat;
 
   void tell(const std::string& deed);
+  bool sees(size_t seat, size_t peer) const;
+  void try_another(size_t seat);
+  Instant introduce();
   bool begin(size_t seat, bool as_host);
   void end(size_t seat);
   void on_event(size_t seat, const Event& event);
   void take(size_t seat, const RoleChanged& event);
+  void take(size_t seat, const RosterChanged& event);
   void take(size_t seat, const PeerJoined& event);
   void take(size_t seat, const PeerLeft& event);
   void take(size_t seat, const ChatDelivered& event);
@@ -135,6 +141,8 @@ class Star {
   StarConfig config_;
   mrt::Random random_;
   std::vector<std::unique_ptr<Seat>> seats_;
+  std::map<NodeId, size_t> seat_by_id_;
+  Acquaintance acquaintance_;
   Checker checker_;
   std::vector<std::unique_ptr<mrt::Bytes>> contents_;  // what the checker compares with
   std::vector<MigrationSeen> migrations_;

@@ -65,7 +65,7 @@ class Draw {
   void one(FileHash& value) { value.bytes.fill(script_.u8()); }
   void one(Offer& value) { all(value.name, value.size, value.hash); }
   void one(HeldOffer& value) { all(value.holder, value.offer); }
-  void one(ViewMark& value) { all(value.epoch, value.supernode, value.last); }
+  void one(ViewMark& value) { all(value.epoch, value.supernode, value.life, value.last); }
   void one(Place& value) { all(value.epoch, value.seq); }
   void one(MessageId& value) { all(value.sender, value.incarnation, value.number); }
   void one(RosterRemoval& value) { all(value.node, value.reason); }
@@ -88,7 +88,7 @@ class Draw {
     m.node = node_id_of(m.key);
   }
   void one(Welcome& m) {
-    all(m.epoch, m.supernode, m.nick, m.observed, m.resumed, m.delivered, m.key);
+    all(m.epoch, m.supernode, m.nick, m.observed, m.resumed, m.delivered, m.key, m.line);
   }
   void one(Redirect& m) { all(m.epoch, m.supernode, m.addresses, m.key); }
   void one(Refuse& m) { all(m.code, m.reason); }
@@ -109,11 +109,11 @@ class Draw {
   }
   void one(Suspect& m) { all(m.epoch, m.silent); }
   void one(Gather& m) { all(m.epoch, m.successor, m.reason); }
-  void one(Survivor& m) { all(m.next, m.epoch, m.supernode, m.delivered, m.held_from); }
+  void one(Survivor& m) { all(m.next, m.epoch, m.supernode, m.life, m.delivered, m.held_from); }
   void one(Want& m) { all(m.from, m.to); }
   void one(Merge& m) { all(m.number, m.targets, m.key); }
   void one(MergeFailed& m) { all(m.number, m.auth, m.reason); }
-  void one(Heartbeat& m) { all(m.epoch, m.supernode, m.stable); }
+  void one(Heartbeat& m) { all(m.epoch, m.supernode, m.word); }
 
  private:
   /// A number a little above or below, or far away.

@@ -79,7 +79,7 @@ TEST_CASE_FIXTURE(Star, "what only a supernode says has no effect from a member"
       Redirect{{epoch.value + 1}, mallory.id(), {mallory.at()}, secret()},
       Refuse{RefuseCode::banned, "go away"},
       MergeFailed{1, false, "no"},
-      Survivor{{epoch.value + 1}, epoch, anna->id(), {seq_max}, {1}},
+      Survivor{{epoch.value + 1}, epoch, anna->id(), {}, {seq_max}, {1}},
       Holds{{epoch.value + 1}, {50}},
   };
   for (const Message& message : messages) {
@@ -317,6 +317,26 @@ TEST_CASE("a successor that claims to hold what it has not makes nothing stable 
   CHECK(anna.told<OwnStable>().size() == 1);
 }
 
+TEST_CASE("a supernode that was frozen places nothing before its successor repeats its word") {
+  Stage stage;
+  Honest anna{stage, remote(1), 1, "anna", secret(), true};
+  Hostile mallory{stage, remote(3), 3};
+  mallory.join(anna.at());
+  stage.run(milliseconds(500));
+  mallory.confirm(false);  // it lives, and may be gathered by now
+  stage.remove(anna);
+  stage.run(milliseconds(400));
+  stage.add(anna);
+  stage.run(milliseconds(10));
+  mallory.say(Publish{mallory.life(), 1, BroadcastKind::chat, {104}});
+  stage.run(seconds(4));
+  CHECK(anna->role() == Role::supernode);
+  CHECK(mallory.heard<Ordered>().empty());
+  mallory.confirm(true);
+  stage.run(milliseconds(300));
+  CHECK(mallory.heard<Ordered>().size() == 1);
+}
+
 TEST_CASE_FIXTURE(Star, "museum: what is no candidate is called by nobody (coturn)") {
   const std::vector<mrt::Address> bad = {
       mrt::Address::v4(0, 0, 0, 0, 9),   local(9),
@@ -401,6 +421,12 @@ TEST_CASE("a survivor that lies of what it holds delays the next view, and forge
   REQUIRE(bert.told<ChatDelivered>().size() == 1);
   const NodeId gone = (*anna)->id();
   const Epoch epoch = (*anna)->epoch();
+  Incarnation gone_life;
+  for (const auto& roster : mallory.heard<RosterUpdate>()) {
+    for (const RosterEntry& entry : roster.entries) {
+      if (entry.node == gone) gone_life = entry.incarnation;
+    }
+  }
   anna.reset();
 
   mallory.call(bert.at());
@@ -411,7 +437,7 @@ TEST_CASE("a survivor that lies of what it holds delays the next view, and forge
   }
   REQUIRE(mallory.heard<Gather>().size() == 1);
   const Epoch next = mallory.heard<Gather>()[0].epoch;
-  mallory.say(Survivor{next, epoch, gone, {3}, {1}});
+  mallory.say(Survivor{next, epoch, gone, gone_life, {3}, {1}});
   stage.run(milliseconds(20));
   REQUIRE(mallory.heard<Want>().size() == 1);
   CHECK(mallory.heard<Want>()[0].to == Seq{3});

@@ -156,6 +156,44 @@ TEST_CASE_FIXTURE(Trap, "welcomed twice, a member goes on where it was: places n
   for (size_t i = 1; i < chats.size(); ++i) CHECK(chats[i - 1].place < chats[i].place);
 }
 
+TEST_CASE_FIXTURE(Trap, "who was gathered takes nothing more of the supernode before") {
+  Hostile kate{stage, remote(4), 4};
+  RosterEntry heir = kate.entry();
+  heir.nick = "kate";
+  heir.rank = 2;
+  const SupernodeClose goes{{6}, kate.id(), {kate.at()}, CloseReason::handover, {10}, secret()};
+  SUBCASE("no other successor") {
+    take_in({heir});
+    kate.call(anna.at());
+    kate.say(kate.hello(Purpose::warm));
+    stage.run(milliseconds(50));
+    mallory.say(goes);
+    mallory.say(SupernodeClose{{7}, anna->id(), {}, CloseReason::handover, {10}, secret()});
+  }
+  SUBCASE("no place and no Ready, where it had none yet") {
+    welcome();
+    mallory.say(roster({heir}));
+    kate.call(anna.at());
+    kate.say(kate.hello(Purpose::warm));
+    stage.run(milliseconds(50));
+    mallory.say(goes);
+    mallory.say(word({11}, {5}));
+    mallory.say(Ready{epoch, {11}});
+  }
+  stage.run(milliseconds(100));
+  REQUIRE(kate.heard<Survivor>().size() == 1);
+  CHECK(kate.heard<Survivor>()[0].delivered == Seq{10});
+  kate.say(Welcome{{6}, kate.id(), "anna", anna.at(), true, {10}, secret()});
+  heir.rank = 0;
+  kate.say(RosterUpdate{{6}, kate.id(), {1}, true, true, {heir, anna_entry}, {}});
+  kate.say(StandingOffers{true, {}});
+  kate.say(Ready{{6}, {10}});
+  stage.run(milliseconds(100));
+  CHECK(anna->supernode() == kate.id());
+  CHECK(anna->epoch() == Epoch{6});
+  CHECK(anna.told<ChatDelivered>().empty());
+}
+
 TEST_CASE_FIXTURE(Trap, "nobody is told down: a star asks for the secret that was shown") {
   SUBCASE("not for none") { welcome({mrt::Access::open, {}}); }
   SUBCASE("not for another") { welcome(secret(1)); }
@@ -201,6 +239,29 @@ TEST_CASE_FIXTURE(Trap, "a supernode says of nobody that he offers what he does 
   stage.run(milliseconds(100));
   CHECK(anna->role() == Role::member);
   CHECK(anna->files().empty());
+}
+
+TEST_CASE_FIXTURE(Trap, "an offer counts for the life that made it, and from Ready on") {
+  const mrt::Identity carl(seed(4));
+  const RosterEntry entry{node_id_of(carl.public_key()), {44}, "carl", {}, 2, 0, carl.public_key()};
+  const auto offer = [&](Seq seq, Incarnation life) {
+    const mrt::Bytes body = encode_offer({"carl.txt", 5, FileHash{{1}}});
+    return Ordered{{epoch, seq}, {entry.node, life, seq.value}, "carl", BroadcastKind::offer, body};
+  };
+  take_in({entry});
+  mallory.say(offer({11}, {43}));  // of a life that has gone
+  stage.run(milliseconds(50));
+  CHECK(anna->files().empty());
+  welcome();
+  mallory.say(roster({entry}));
+  mallory.say(StandingOffers{true, {}});
+  mallory.say(offer({12}, {44}));  // withdrawn since: the list says how things are now
+  mallory.say(Ready{epoch, {12}});
+  stage.run(milliseconds(50));
+  CHECK(anna->files().empty());
+  mallory.say(offer({13}, {44}));
+  stage.run(milliseconds(50));
+  CHECK(anna->files().size() == 1);
 }
 
 TEST_CASE_FIXTURE(Trap, "a relay can drop a private message, and neither change nor repeat it") {

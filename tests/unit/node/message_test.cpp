@@ -43,11 +43,11 @@ static std::vector<Message> samples() {
           SupernodeClose{{4}, node_id(1), {here}, CloseReason::merged, {12}, secret},
           Suspect{{3}, {node_id(2), node_id(1)}},
           Gather{{4}, node_id(1), CloseReason::left},
-          Survivor{{4}, {3}, node_id(2), {11}, {1}},
+          Survivor{{4}, {3}, node_id(2), {7}, {11}, {1}},
           Want{{9}, {11}},
           Merge{2, {here}, {}},
           MergeFailed{2, true, "no"},
-          Heartbeat{{3}, node_id(2), {11}}};
+          Heartbeat{{3}, node_id(2), 11}};
 }
 
 TEST_CASE("every message reads back as it was written, and its bytes are canonical") {

@@ -44,7 +44,8 @@ struct Group {
         machines.at(g->to).on_gather(now, from, g->message, word_wait_min);
     } else if (const auto* s = std::get_if<Migration::SendSurvivor>(&action)) {
       if (!machines.contains(s->to)) return;
-      machines.at(s->to).on_survivor(now, from, {s->next, {1}, node_id(1), held[from], {1}},
+      const Seq first = std::max(held_from[from], Seq{1});
+      machines.at(s->to).on_survivor(now, from, {s->next, {1}, node_id(1), {}, held[from], first},
                                      held[s->to]);
     } else if (const auto* w = std::get_if<Migration::SendWant>(&action)) {
       wants.emplace_back(from, *w);
@@ -68,6 +69,7 @@ struct Group {
   std::vector<NodeId> by_rank;
   std::map<NodeId, Migration> machines;
   std::map<NodeId, Seq> held;
+  std::map<NodeId, Seq> held_from;
   std::vector<std::pair<NodeId, Migration::Begin>> begun;
   std::vector<std::pair<NodeId, Migration::SendWant>> wants;
   std::vector<NodeId> rejoins;
@@ -203,6 +205,23 @@ TEST_CASE("a hand-over needs no silence and keeps the old supernode as a survivo
   CHECK(group.begun[0].second.survivors.size() == 3);
 }
 
+TEST_CASE("a supernode whose successor does not take over gathers its members itself") {
+  Group group(3);
+  const SupernodeClose scls{{2}, node_id(2), {}, CloseReason::handover, {0}};
+  for (const uint8_t number : {uint8_t{1}, uint8_t{3}}) {
+    group.machines.at(node_id(number)).on_close(at(10), scls);
+  }
+  group.machines.erase(node_id(2));
+  group.run(at(10));
+  group.pass_time(at(1000));
+  CHECK(group.begun.empty());
+  group.pass_time(at(1600));
+  REQUIRE(group.begun.size() == 1);
+  CHECK(group.begun[0].first == node_id(1));
+  CHECK(group.begun[0].second.epoch == Epoch{3});
+  CHECK(group.begun[0].second.survivors.contains(node_id(3)));
+}
+
 TEST_CASE("of two who gather at once the one with the higher (epoch, id) is followed") {
   Migration four(node_id(4));
   four.on_view(at(0), {1}, {node_id(1), node_id(2), node_id(3), node_id(4)});
@@ -306,6 +325,19 @@ TEST_CASE("a survivor that claims more than anybody can hold is not asked for it
   CHECK(group.wants[0].second.to == node_id(4));
   CHECK(group.machines.at(node_id(2)).filled_from() == node_id(4));
   CHECK(group.machines.at(node_id(2)).filled_to() == Seq{7});
+}
+
+TEST_CASE("a survivor whose places do not join up with the successor's is not taken along") {
+  Group group(4);
+  group.machines.erase(node_id(1));
+  group.held = {{node_id(2), {5}}, {node_id(3), {9}}, {node_id(4), {5}}};
+  group.held_from[node_id(3)] = {9};  // it came in behind 8
+  for (uint8_t i = 2; i <= 4; ++i) group.machines.at(node_id(i)).on_silent(at(500), node_id(1));
+  group.run(at(500));
+  CHECK(group.wants.empty());
+  REQUIRE(group.begun.size() == 1);
+  CHECK(group.begun[0].second.survivors.size() == 1);
+  CHECK(group.begun[0].second.survivors.contains(node_id(4)));
 }
 
 TEST_CASE("an old epoch's gathering is nobody's business") {

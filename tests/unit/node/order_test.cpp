@@ -77,7 +77,7 @@ TEST_CASE("words that this node did not say in this life are known as forged") {
 
 TEST_CASE("a hole in the order is not taken") {
   Order order(node_id(1), {1});
-  order.enter_view({1}, node_id(2), {0}, false);
+  order.enter_view({1}, node_id(2), {1}, {0}, false);
   CHECK(order.take(ordered(1, 1, 3, 1)));
   CHECK_FALSE(order.take(ordered(1, 3, 3, 3)));
   CHECK_FALSE(order.take(ordered(1, 1, 3, 1)));
@@ -86,13 +86,13 @@ TEST_CASE("a hole in the order is not taken") {
 
 TEST_CASE("what comes again under another place is delivered once") {
   Order order(node_id(1), {1});
-  order.enter_view({1}, node_id(2), {0}, false);
+  order.enter_view({1}, node_id(2), {1}, {0}, false);
   order.take(ordered(1, 1, 3, 1));
   order.take(ordered(1, 2, 3, 2));
   order.deliver_up_to({2});
   CHECK(delivered(order).size() == 2);
   // Another star took both anew.
-  order.enter_view({5}, node_id(4), {40}, false);
+  order.enter_view({5}, node_id(4), {1}, {40}, false);
   order.take(ordered(5, 41, 3, 1));
   order.take(ordered(5, 42, 3, 2));
   order.take(ordered(5, 43, 3, 3));
@@ -107,7 +107,7 @@ TEST_CASE("one who returns to its line goes on where it stopped") {
   for (uint64_t i = 1; i <= 5; ++i) {
     supernode.place(node_id(2), "b", {{1}, i, BroadcastKind::chat, text("x")});
   }
-  const auto point = supernode.resume_point({{{1}, node_id(1), {3}}}, 0);
+  const auto point = supernode.resume_point({{{1}, node_id(1), {1}, {3}}}, 0);
   CHECK(point.resumed);
   CHECK(point.after == Seq{3});
   CHECK(supernode.next_after({3})->first == Seq{4});
@@ -117,10 +117,10 @@ TEST_CASE("one who returns to its line goes on where it stopped") {
 TEST_CASE("places that only one side gave are taken back where the lines part") {
   // The old supernode went on to 7; its successor began epoch 2 behind 5.
   Order successor(node_id(2), {1});
-  successor.enter_view({1}, node_id(1), {0}, false);
+  successor.enter_view({1}, node_id(1), {1}, {0}, false);
   for (uint64_t i = 1; i <= 5; ++i) successor.take(ordered(1, i, 3, i));
   successor.begin_view({2}, node_id(2));
-  const auto point = successor.resume_point({{{1}, node_id(1), {7}}}, 0);
+  const auto point = successor.resume_point({{{1}, node_id(1), {1}, {7}}}, 0);
   CHECK(point.resumed);
   CHECK(point.after == Seq{5});
 
@@ -132,7 +132,7 @@ TEST_CASE("places that only one side gave are taken back where the lines part") 
   old.deliver_up_to({5});
   CHECK(delivered(old).size() == 5);
   old.forget_undelivered();
-  CHECK(old.enter_view({2}, node_id(2), {5}, true) == 0);
+  CHECK(old.enter_view({2}, node_id(2), {1}, {5}, true) == 0);
   // 6 and 7 were placed and never delivered: placed anew they are news.
   CHECK(old.take(ordered(2, 6, 3, 6)));
   CHECK(old.take(ordered(2, 7, 3, 7)));
@@ -150,7 +150,7 @@ TEST_CASE("two sides of a cut find the last view that both came through") {
   winner.place(node_id(1), "a", {{1}, 5, BroadcastKind::chat, text("x")});
 
   Order loser(node_id(2), {1});
-  loser.enter_view({1}, node_id(1), {0}, false);
+  loser.enter_view({1}, node_id(1), {1}, {0}, false);
   for (uint64_t i = 1; i <= 3; ++i) loser.take(ordered(1, i, 1, i));
   loser.begin_view({2}, node_id(2));
   loser.place(node_id(2), "b", say(loser, "while we were apart"));
@@ -160,7 +160,7 @@ TEST_CASE("two sides of a cut find the last view that both came through") {
   const auto point = winner.resume_point(loser.line(), 0);
   CHECK(point.resumed);
   CHECK(point.after == Seq{3});
-  CHECK(loser.enter_view({3}, node_id(1), point.after, true) == 0);
+  CHECK(loser.enter_view({3}, node_id(1), {1}, point.after, true) == 0);
   // What it said meanwhile the others have not heard: it says it again.
   REQUIRE(loser.pending().size() == 1);
   CHECK(mrt::as_text(loser.pending().front().body) == "while we were apart");
@@ -172,6 +172,103 @@ TEST_CASE("two sides of a cut find the last view that both came through") {
   CHECK_FALSE(loser.has_pending());
 }
 
+TEST_CASE("places of another side are told under the new epoch: its old one may be the own one's") {
+  for (const bool apart : {true, false}) {
+    Order order(node_id(1), {1});
+    order.enter_view({1}, node_id(9), {1}, {0}, false);
+    for (uint64_t i = 1; i <= 3; ++i) order.take(ordered(1, i, 9, i));
+    order.deliver_up_to({3});
+    CHECK(delivered(order).size() == 3);
+    // Behind 3 there is one epoch 2 here, where nothing was said, and maybe another one there.
+    order.begin_view({2}, node_id(8));
+    CHECK(order.enter_view({3}, node_id(7), {1}, {3}, true, apart) == 0);
+    CHECK(order.take(ordered(2, 4, 9, 4)));
+    CHECK(order.take(ordered(3, 5, 9, 5)));
+    order.deliver_up_to({5});
+    CHECK(order.poll_delivery()->message.place == Place{{apart ? 3u : 2u}, {4}});
+    CHECK(order.poll_delivery()->message.place == Place{{3}, {5}});
+  }
+  // A newcomer had no view before: nothing can be mistaken.
+  Order newcomer(node_id(2), {1});
+  newcomer.enter_view({3}, node_id(7), {1}, {3}, false);
+  CHECK(newcomer.take(ordered(2, 4, 9, 4)));
+  newcomer.deliver_up_to({4});
+  CHECK(newcomer.poll_delivery()->message.place == Place{{2}, {4}});
+}
+
+TEST_CASE("a supernode that starts again and takes the same epoch begins another view") {
+  Order first(node_id(1), {1});
+  first.begin_view({5}, node_id(1));
+  Order again(node_id(1), {2});
+  again.begin_view({5}, node_id(1));
+  Order member(node_id(3), {1});
+  member.enter_view({5}, node_id(1), {1}, {0}, false);
+  for (Order* supernode : {&first, &again}) {
+    supernode->place(node_id(2), "b", {{9}, 1, BroadcastKind::chat, text("x")});
+  }
+  CHECK(member.take(ordered(5, 1, 2, 1)));
+  member.deliver_up_to({1});
+  CHECK(delivered(member).size() == 1);
+  CHECK(member.life() == Incarnation{1});
+  CHECK(first.resume_point(member.line(), 0).resumed);
+  CHECK_FALSE(again.resume_point(member.line(), 0).resumed);
+}
+
+TEST_CASE("one who came in later can tell those who were there before where they go on") {
+  Order first(node_id(1), {1});
+  first.begin_view({1}, node_id(1));
+  for (uint64_t i = 1; i <= 7; ++i) {
+    if (i == 6) first.begin_view({2}, node_id(1));
+    first.place(node_id(3), "c", {{1}, i, BroadcastKind::chat, text("x")});
+    first.deliver_up_to({i});
+    CHECK(delivered(first).size() == 1);
+  }
+  Order late(node_id(2), {1});
+  late.enter_view({2}, node_id(1), {1}, {7}, false, true, first.whole_line());
+  CHECK(late.line() == first.line());
+  late.begin_view({3}, node_id(2));
+  // One that was away since place 4: it is told of a gap, and not passed over as a stranger.
+  const auto point = late.resume_point({{{1}, node_id(1), {1}, {4}}}, 0);
+  CHECK(point.resumed);
+  CHECK(point.after == Seq{7});
+  Order old(node_id(4), {1});
+  old.enter_view({1}, node_id(1), {1}, {0}, false);
+  for (uint64_t i = 1; i <= 4; ++i) old.take(ordered(1, i, 3, i));
+  old.deliver_up_to({4});
+  CHECK(delivered(old).size() == 4);
+  CHECK(old.enter_view({3}, node_id(2), {1}, point.after, point.resumed, true, late.whole_line()) ==
+        3);
+  // Of one who lies about it nothing is believed.
+  const std::vector<ViewMark> falling = {{{3}, node_id(2), {1}, {9}}, {{4}, node_id(2), {1}, {8}}};
+  old.enter_view({4}, node_id(2), {1}, {9}, true, true, falling);
+  CHECK(old.line().size() == 4);
+}
+
+TEST_CASE("what was said alone is said again, also where the supernode holds nothing so old") {
+  // The star went on from place 2; who leads it now came in at place 8.
+  Order late(node_id(2), {1});
+  const std::vector<ViewMark> line = {{{2}, node_id(3), {1}, {8}}, {{1}, node_id(4), {1}, {2}}};
+  late.enter_view({2}, node_id(3), {1}, {8}, false, true, line);
+  late.begin_view({3}, node_id(2));
+  // This side went on alone from 2 to 5, by its own words.
+  Order alone(node_id(1), {1});
+  alone.enter_view({1}, node_id(4), {1}, {0}, false);
+  for (uint64_t i = 1; i <= 5; ++i) {
+    if (i == 3) alone.begin_view({2}, node_id(1));
+    const Publish own = say(alone, "x");
+    alone.take({{{i < 3 ? 1u : 2u}, {i}}, {node_id(1), {1}, own.number}, "n", own.kind, own.body});
+    alone.deliver_up_to({i});
+    CHECK(delivered(alone).size() == 1);
+  }
+  const auto point = late.resume_point(alone.line(), 0);
+  CHECK(point.resumed);
+  CHECK(point.after == Seq{8});
+  CHECK(alone.enter_view({3}, node_id(2), {1}, point.after, point.resumed, true,
+                         late.whole_line()) == 6);
+  REQUIRE(alone.pending().size() == 3);
+  CHECK(alone.pending().front().number == 3);
+}
+
 TEST_CASE("what was said in another star before is said again in the one that is joined") {
   Order order(node_id(1), {1});
   order.begin_view({1}, node_id(1));
@@ -179,7 +276,7 @@ TEST_CASE("what was said in another star before is said again in the one that is
   order.place(node_id(2), "b", {{1}, 1, BroadcastKind::chat, text("another's")});
   order.deliver_up_to({2});
   CHECK(delivered(order).size() == 2);
-  order.enter_view({4}, node_id(9), {70}, false);
+  order.enter_view({4}, node_id(9), {1}, {70}, false);
   REQUIRE(order.pending().size() == 1);
   CHECK(mrt::as_text(order.pending().front().body) == "mine");
   CHECK(order.take(ordered(4, 71, 1, 1)));
@@ -196,11 +293,11 @@ TEST_CASE("a newcomer gets the last chats as history and no more") {
     const auto kind = i % 3 == 0 ? BroadcastKind::offer : BroadcastKind::chat;
     order.place(node_id(2), "b", {{1}, i, kind, text("x")});
   }
-  CHECK(order.resume_point({{{0}, node_id(7), {0}}}, 0).after == Seq{9});
-  const auto two = order.resume_point({{{0}, node_id(7), {0}}}, 2);
+  CHECK(order.resume_point({{{0}, node_id(7), {1}, {0}}}, 0).after == Seq{9});
+  const auto two = order.resume_point({{{0}, node_id(7), {1}, {0}}}, 2);
   CHECK_FALSE(two.resumed);
   CHECK(two.after == Seq{6});  // 7 and 8 are the last two chats
-  CHECK(order.resume_point({{{0}, node_id(7), {0}}}, 1000).after == Seq{0});
+  CHECK(order.resume_point({{{0}, node_id(7), {1}, {0}}}, 1000).after == Seq{0});
 }
 
 TEST_CASE("the tail keeps its last 10,000 messages, and a jump tells what is gone") {
@@ -214,13 +311,13 @@ TEST_CASE("the tail keeps its last 10,000 messages, and a jump tells what is gon
   }
   CHECK(order.is_consistent());
   CHECK(order.held_from().value == 51);
-  CHECK(order.resume_point({{{1}, node_id(1), {10}}}, 0).after == Seq{50});
+  CHECK(order.resume_point({{{1}, node_id(1), {1}, {10}}}, 0).after == Seq{50});
   Order late(node_id(3), {1});
-  late.enter_view({1}, node_id(1), {0}, false);
+  late.enter_view({1}, node_id(1), {1}, {0}, false);
   for (uint64_t i = 1; i <= 10; ++i) late.take(ordered(1, i, 2, i));
   late.deliver_up_to({10});
   CHECK(delivered(late).size() == 10);
-  CHECK(late.enter_view({1}, node_id(1), {50}, true) == 40);
+  CHECK(late.enter_view({1}, node_id(1), {1}, {50}, true) == 40);
 }
 
 TEST_CASE("the tail keeps at most 16 MiB") {
@@ -249,7 +346,7 @@ TEST_CASE("own messages are refused once too many wait") {
 
 TEST_CASE("an own message is safe once the mark has passed its place") {
   Order order(node_id(3), {1});
-  order.enter_view({1}, node_id(1), {0}, false);
+  order.enter_view({1}, node_id(1), {1}, {0}, false);
   order.publish(BroadcastKind::chat, text("mine"));
   order.take(ordered(1, 1, 2, 1));
   order.take(ordered(1, 2, 3, 1));

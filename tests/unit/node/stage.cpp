@@ -169,7 +169,7 @@ void Hostile::on_timeout(Instant now) {
   next_beat_ = now + std::chrono::milliseconds(100);
   const auto welcome = heard<node::Welcome>();
   if (welcome.empty()) return;
-  const node::Heartbeat beat{welcome.back().epoch, welcome.back().supernode, {}};
+  const node::Heartbeat beat{welcome.back().epoch, welcome.back().supernode, confirms_ ? word_ : 0};
   endpoint_.send_datagram(now, current_, node::encode(beat));
 }
 
@@ -214,6 +214,11 @@ void Hostile::take_events(Instant now) {
       }
     } else if (const auto* writable = std::get_if<mrt::Writable>(&*event)) {
       flush(writable->connection);
+    } else if (const auto* datagram = std::get_if<mrt::DatagramReceived>(&*event)) {
+      const auto message = node::decode(datagram->bytes);
+      if (message && std::holds_alternative<node::Heartbeat>(*message)) {
+        word_ = std::get<node::Heartbeat>(*message).word;
+      }
     } else if (const auto* closed = std::get_if<mrt::Closed>(&*event)) {
       lines_.at(closed->connection).closed = closed->code;
     }

@@ -152,6 +152,8 @@ class Hostile final : public Actor {
     }
     return out;
   }
+  /// As a member: says with its keep-alives that it follows whom it joined, or only that it lives.
+  void confirm(bool does) { confirms_ = does; }
   bool is_closed_for_violation() { return line().closed == mrt::CloseCode{0x104}; }
 
   void on_datagrams(mrt::Instant now, const mrt::Path& path, size_t segment_size,
@@ -172,6 +174,8 @@ class Hostile final : public Actor {
   mrt::Endpoint endpoint_;
   mrt::ConnectionId current_;
   mrt::Instant next_beat_ = mrt::never;
+  bool confirms_ = true;
+  uint64_t word_ = 0;  // the last one that its supernode asked for
   std::map<mrt::ConnectionId, Line> lines_;
 };
 

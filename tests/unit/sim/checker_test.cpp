@@ -113,6 +113,17 @@ TEST_CASE("one place with two messages is caught, unless they are two sides' pla
   sides.hear(bob, Stage::message(1, 5, 2));
   sides.hear(eve, Stage::message(2, 5, 2));
   CHECK_FALSE(sides.checker.violation());
+
+  Stage lives;  // of one supernode that starts again
+  lives.checker.on_view(now, bob, 2, "b");
+  lives.hear(bob, Stage::message(1, 5, 2));
+  const Life again{3};
+  lives.checker.on_start(again, "b");
+  for (const Life life : {again, eve}) lives.checker.on_view(now, life, 2, "b");
+  lives.hear(again, Stage::message(2, 5, 2));
+  CHECK_FALSE(lives.checker.violation());
+  lives.hear(eve, Stage::message(1, 5, 2));
+  CHECK(lives.has_failed("where others heard"));
 }
 
 TEST_CASE("an epoch that falls is caught") {
@@ -125,6 +136,7 @@ TEST_CASE("an epoch that falls is caught") {
 TEST_CASE("lives that pass together to the next view must have heard the same in the first") {
   for (const bool merges : {false, true}) {
     Stage stage;
+    stage.checker.on_roster(bob, 2, {"b", "e"});
     stage.hear(bob, Stage::message(1, 1));
     stage.hear(bob, Stage::message(2, 2));
     stage.hear(eve, Stage::message(1, 1));
@@ -138,8 +150,47 @@ TEST_CASE("lives that pass together to the next view must have heard the same in
   }
 }
 
+TEST_CASE("who comes into the next view late does not pass into it with the others") {
+  Stage stage;
+  stage.checker.on_roster(bob, 2, {"a", "b"});
+  stage.checker.on_roster(bob, 2, {"a", "b", "e"});  // later
+  stage.hear(bob, Stage::message(1, 1));
+  stage.hear(eve, Stage::message(1, 1));
+  stage.hear(eve, Stage::message(2, 2));  // of ann, whom only eve still heard
+  for (const Life life : {bob, eve}) {
+    stage.checker.on_view(now, life, 2, "b");
+    stage.checker.on_migrated(life, 2, true);
+  }
+  stage.checker.check_agreement(now);
+  CHECK_FALSE(stage.checker.violation());
+}
+
+TEST_CASE("who came into a view late is spared what it had heard before, and nothing else") {
+  for (const bool misses : {false, true}) {
+    Stage stage;
+    stage.checker.on_roster(bob, 2, {"b"});
+    stage.checker.on_roster(bob, 3, {"b", "e"});
+    stage.checker.on_said(now, ann, 3, "three");
+    stage.checker.on_said(now, ann, 4, "four");
+    stage.hear(eve, Stage::message(1, 1));  // on the side that it was on
+    for (const Life life : {bob, eve}) {
+      stage.checker.on_view(now, life, 2, "b");
+      if (life == bob) stage.hear(life, Stage::message(1, 1, 2));
+      stage.hear(life, Stage::message(2, 2, 2));
+      if (life == bob || !misses) stage.hear(life, {"a", 77, 3, 2, 3, "three", false});
+      stage.hear(life, {"a", 77, 4, 2, 4, "four", false});
+      stage.checker.on_view(now, life, 3, "b");
+      stage.checker.on_migrated(life, 3, true);
+    }
+    CHECK_FALSE(stage.checker.violation());
+    stage.checker.check_agreement(now);
+    CHECK(stage.has_failed("together") == misses);
+  }
+}
+
 TEST_CASE("who joined in the middle of a view need not have heard its beginning") {
   Stage stage;
+  stage.checker.on_roster(bob, 2, {"b", "n"});
   const Life newcomer{3};
   stage.checker.on_start(newcomer, "n");
   stage.hear(bob, Stage::message(1, 1));

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+//
+// That a star becomes one again, whatever kept a node out of it: one named case for each way in
+// which somebody was left waiting. What random faults find beyond these is the swarm's.
+#include "node/sim/star.h"
+
+#include <doctest/doctest.h>
+
+#include "node/sim/acts.h"
+
+using namespace std::chrono_literals;
+using namespace node::sim;
+
+namespace {
+
+StarConfig on_a_lan() {
+  StarConfig config;
+  config.world.seed = 7;
+  config.world.link.delay = 300us;
+  return config;
+}
+
+/// So many nodes in one star; the first is the supernode, and the others rank by number.
+struct Together {
+  explicit Together(size_t count) {
+    for (size_t seat = 0; seat < count; ++seat) star.add_seat();
+    star.start_host(0);
+    for (size_t seat = 1; seat < count; ++seat) {
+      star.join(seat, 0);
+      star.run(100ms);
+      REQUIRE(star.is_in_star(seat));
+    }
+    star.run(500ms);
+  }
+  bool is_one_within(Duration limit) {
+    const bool settled = star.settle(limit).has_value();
+    if (const auto& violation = star.checker().violation()) MESSAGE(violation->what);
+    return settled;
+  }
+  node::Role role(size_t seat) { return star.node(seat)->role(); }
+
+  Star star{on_a_lan()};
+};
+
+}  // namespace
+
+TEST_CASE("one whose call failed while it was frozen calls again") {
+  Star star(on_a_lan());
+  for (size_t seat = 0; seat < 3; ++seat) star.add_seat();
+  star.start_host(0);
+  star.join(1, 2);
+  REQUIRE(until(star, 15s, "a call that fails", [&] { return star.joins_failed() == 1; }));
+  star.freeze(1);
+  star.run(1s);
+  CHECK(star.settle(5s).has_value());
+}
+
+TEST_CASE("a member that was frozen without an uplink looks for a star when it thaws") {
+  Together at(3);
+  Star& star = at.star;
+  star.freeze(1);  // no successor takes over
+  star.kill(0);
+  star.join(0, 2);  // its next life ends the uplink of node 2
+  star.run(50ms);
+  star.freeze(2);
+  star.run(1s);
+  star.kill(1);
+  CHECK(at.is_one_within(20s));
+}
+
+TEST_CASE("a supernode whose successor dies before it takes over goes on") {
+  Together at(2);
+  Star& star = at.star;
+  star.hand_over(0);
+  star.kill(1);
+  star.run(100ms);
+  star.join(1, 0);
+  CHECK(at.is_one_within(20s));
+}
+
+TEST_CASE("a successor that hears nothing of its supernode still takes the role when given it") {
+  Together at(3);
+  Star& star = at.star;
+  star.cut(0, 1);
+  star.run(700ms);
+  star.heal();
+  star.hand_over(0);
+  CHECK(until(star, 500ms, "the successor leads",
+              [&] { return at.role(1) == node::Role::supernode; }));
+  CHECK(at.is_one_within(5s));
+}
+
+TEST_CASE("who comes in another life is not waited for in the view that it died in") {
+  Together at(3);
+  Star& star = at.star;
+  star.kill(0);
+  star.kill(2);
+  star.join(0, 1);
+  star.join(2, 1);
+  CHECK(at.is_one_within(5s));
+}
+
+TEST_CASE("one who finds nobody for 10 s goes on alone, whatever its connections still promise") {
+  Together at(6);
+  Star& star = at.star;
+  star.divide({4});
+  star.run(13s);
+  CHECK(at.role(4) == node::Role::alone);
+  CHECK(at.is_one_within(20s));
+}
+
+TEST_CASE("two halves find each other though those who lost the others lead no more") {
+  Together at(5);
+  Star& star = at.star;
+  star.divide({2, 3, 4});
+  star.run(5s);
+  for (const size_t seat : {size_t{0}, size_t{2}}) {
+    REQUIRE(at.role(seat) == node::Role::supernode);
+    star.hand_over(seat);
+    star.run(1s);
+    REQUIRE(at.role(seat) == node::Role::member);
+  }
+  CHECK(at.is_one_within(30s));
+}
+
+TEST_CASE("stars that cannot know of each other are brought together by their users") {
+  Together at(3);
+  Star& star = at.star;
+  star.divide({2});
+  star.run(15s);
+  REQUIRE(at.role(2) == node::Role::alone);
+  for (const size_t seat : {size_t{0}, size_t{1}}) {
+    star.kill(seat);
+    star.world().change_port(star.host(seat));
+  }
+  star.start_host(0);
+  star.join(1, 0);
+  star.run(1s);
+  CHECK(at.is_one_within(20s));
+}
+
+TEST_CASE("a call to a star is answered though the supernode that was to lead there dies") {
+  Together at(4);
+  Star& star = at.star;
+  star.kill(3);
+  star.run(2s);
+  star.join(2, 3);  // nobody is there: its supernode calls for up to 10 s
+  star.run(5ms);
+  star.kill(0);
+  star.run(3s);
+  CHECK(star.joins_failed() == 1);
+  CHECK(at.is_one_within(5s));
+}
+
+TEST_CASE("a member's call to the star that it is in is answered") {
+  Together at(3);
+  Star& star = at.star;
+  star.join(2, 1);
+  star.run(1s);
+  CHECK(star.joins_failed() == 1);
+  CHECK(at.is_one_within(1s));
+}
+
+TEST_CASE("one who lives again is found though the connection to its old life still looks open") {
+  Together at(3);
+  Star& star = at.star;
+  star.kill(0);
+  star.kill(2);
+  star.run(3s);
+  REQUIRE(at.role(1) == node::Role::alone);
+  star.start_host(2);
+  CHECK(at.is_one_within(12s));
+}
