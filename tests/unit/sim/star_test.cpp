@@ -73,9 +73,7 @@ TEST_CASE("a supernode whose successor dies before it takes over goes on") {
   Star& star = at.star;
   star.hand_over(0);
   star.kill(1);
-  star.run(100ms);
-  star.join(1, 0);
-  CHECK(at.is_one_within(20s));
+  CHECK(at.is_one_within(5s));
 }
 
 TEST_CASE("a successor that hears nothing of its supernode still takes the role when given it") {
@@ -93,10 +91,11 @@ TEST_CASE("a successor that hears nothing of its supernode still takes the role 
 TEST_CASE("who comes in another life is not waited for in the view that it died in") {
   Together at(3);
   Star& star = at.star;
-  star.kill(0);
-  star.kill(2);
-  star.join(0, 1);
-  star.join(2, 1);
+  for (const size_t seat : {size_t{0}, size_t{2}}) {
+    star.kill(seat);
+    star.world().change_port(star.host(seat));
+    star.join(seat, 1);
+  }
   CHECK(at.is_one_within(5s));
 }
 
