@@ -81,7 +81,8 @@ void Node::State::admit(mrt::Instant now, Link& link) {
                          hello.line.front().life == incarnation;
   const bool other_line =
       !same_view && (hello.epoch >= epoch || (!from.resumed && hello.star_size > 1));
-  if (epoch == Epoch{} || other_line) {
+  const bool rises = epoch == Epoch{} || other_line;
+  if (rises) {
     become_supernode(now, {std::max({epoch, hello.epoch, migration.epoch_seen()}).value + 1});
   }
   const RosterEntry* known = roster.find(hello.node);
@@ -102,6 +103,8 @@ void Node::State::admit(mrt::Instant now, Link& link) {
   next_beat = std::min(next_beat, now);
   next_silence_check = std::min(next_silence_check, now + keep_alive_min);
   roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
+  // Places of the new epoch go to members who know of it by then.
+  if (rises) flush_roster(now);
 }
 
 /// Brings a member up to now: Welcome, the whole roster, all offers, what was said since.
