@@ -256,6 +256,10 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
     search->retries[link.id] = now + join_retry;
     return;
   }
+  if (!asked && !gathered && !again && link.asked_to_join) {
+    // The question was given up, and the answer comes all the same: it is not to count on us.
+    return drop_link(now, link.id, close_superseded, "welcomed too late");
+  }
   if ((!asked && !gathered && !again) || message.supernode != link.peer || message.epoch < epoch) {
     return violation(now, link, "unexpected Welcome");
   }
@@ -323,6 +327,7 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   next_silence_check = now + keep_alive_min;
   links.at(id).suspicion = Suspicion(now);
   links.at(id).placed = {};
+  links.at(id).asked_to_join = false;
 }
 
 /// All that led up to now has come: this node is at work in the view.

@@ -56,6 +56,7 @@ void Node::State::say_hello(mrt::Instant now, Link& link, Purpose purpose) {
   if (purpose != Purpose::answer) {
     link.asks = purpose;
     if (unheard_at(link) == mrt::never) link.asked_at = now;
+    link.asked_to_join |= purpose == Purpose::join;
   }
   Hello hello;
   hello.purpose = purpose;

@@ -123,8 +123,9 @@ struct Link {
   std::optional<Purpose> asks;  // what this side wants of it, told once it is connected
   /// When it was told, the first time since the peer was last heard.
   mrt::Instant asked_at = mrt::never;
-  NodeId peer;  // null until its Hello
-  Hello hello;  // the peer's latest
+  bool asked_to_join = false;  // and not welcomed since: the answer may be late
+  NodeId peer;                 // null until its Hello
+  Hello hello;                 // the peer's latest
   MessageReader reader;
   std::deque<mrt::Bytes> outbox;  // framed messages that wait for room
   size_t outbox_bytes = 0;
