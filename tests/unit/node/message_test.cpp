@@ -19,9 +19,18 @@ static std::vector<Message> samples() {
   const mrt::Address six = *mrt::Address::parse("[2001:db8::1]:7700");
   const mrt::PublicKey key = {9, 8, 7};
   const mrt::NetworkKey secret{mrt::Access::secret, {1, 2, 3}};
-  Hello hello{Purpose::join, "lab",      node_id_of(key),          {77}, "anna",
-              {3},           node_id(2), {{{3}, node_id(2), {9}}}, 4,    20,
-              {here, six},   key};
+  Hello hello{Purpose::join,
+              "lab",
+              node_id_of(key),
+              {77},
+              "anna",
+              {3},
+              node_id(2),
+              {{{3}, node_id(2), {9}, {}}},
+              4,
+              20,
+              {here, six},
+              key};
   RosterUpdate roster{{3}, node_id(2), {8}, true, false, {}, {}};
   roster.entries.push_back({node_id_of(key), {77}, "anna", {here}, 1, 1500, key});
   roster.removals.push_back({node_id(4), GoneReason::quit});
