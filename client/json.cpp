@@ -54,6 +54,7 @@ Json peers_of(const std::vector<node::Peer>& peers) {
                    {"nick", peer.nick},
                    {"addr", peer.address.to_string()},
                    {"role", node::to_text(peer.role)},
+                   {"rank", peer.rank},
                    {"path", node::to_text(peer.path)},
                    {"rtt_ms", milliseconds(peer.rtt)}});
   }

@@ -36,12 +36,13 @@ std::string rtt_text(mrt::Duration rtt) {
 std::string short_hash(const node::FileHash& hash) { return hash.to_string().substr(0, 8); }
 
 std::string peers_table(const node::RosterChanged& roster, const node::NodeId& own) {
-  Table table({"NICK", "ROLE", "ADDRESS", "PATH", ">RTT", "NODE"});
+  Table table({"NICK", "ROLE", ">NEXT", "ADDRESS", "PATH", ">RTT", "NODE"});
   for (const node::Peer& peer : roster.peers) {
     const bool self = peer.node == own;
     table.add({clean(peer.nick) + (self ? " (you)" : ""), std::string(node::to_text(peer.role)),
-               peer.address.to_string(), self ? "-" : std::string(node::to_text(peer.path)),
-               rtt_text(peer.rtt), peer.node.to_string().substr(0, 8)});
+               peer.rank == 0 ? "-" : std::to_string(peer.rank), peer.address.to_string(),
+               self ? "-" : std::string(node::to_text(peer.path)), rtt_text(peer.rtt),
+               peer.node.to_string().substr(0, 8)});
   }
   return table.to_string();
 }

@@ -5,6 +5,7 @@
 //
 //   figures                          all of them, in about two minutes
 //   figures --test-case='*killed*'   one of them
+//   figures --no-skip -ts=crowd      those of many nodes under load (crowd.cpp), in ten minutes
 //
 // 1. A time starts when a command is written to a pipe or a signal is sent, and ends when the
 //    event of the last node is read: pipes and this reader are included.
@@ -13,38 +14,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <fstream>
 #include <sstream>
 
+#include "bench/rows.h"
 #include "script/star.h"
 
 using namespace script;
 
 namespace {
-
-void row(const std::string& what, const std::string& measured, const std::string& target) {
-  std::printf("%-46s %-34s %s\n", what.c_str(), measured.c_str(), target.c_str());
-  std::fflush(stdout);
-}
-
-std::string text(const char* format, double a, double b = 0) {
-  char line[100];
-  std::snprintf(line, sizeof line, format, a, b);
-  return line;
-}
-
-double quantile(std::vector<double> values, double p) {
-  REQUIRE(!values.empty());
-  std::sort(values.begin(), values.end());
-  const double rank = std::ceil(p * static_cast<double>(values.size()));
-  return values[static_cast<size_t>(std::max(1.0, rank)) - 1];
-}
-
-double median(const std::vector<double>& values) { return quantile(values, 0.5); }
-double worst(const std::vector<double>& values) { return quantile(values, 1); }
-
-double ms_since(Clock::time_point begin) { return since(begin) * 1e3; }
 
 // A line "VmRSS:   1234 kB" of /proc/PID/status, in MB.
 double memory_mb(const Node& node, const std::string& name) {

@@ -68,7 +68,7 @@ TEST_CASE("an event has the fields of the contract") {
   CHECK(role.at("epoch").is_number_integer());
   ben.say("P");
   for (const auto& peer : ben.last("roster")->at("peers")) {
-    for (const char* field : {"node", "nick", "addr", "role", "path", "rtt_ms"}) {
+    for (const char* field : {"node", "nick", "addr", "role", "rank", "path", "rtt_ms"}) {
       CHECK_MESSAGE(peer.contains(field), field << " in " << peer);
     }
   }
