@@ -62,10 +62,22 @@ constexpr std::array<VerbRow, 12> verbs = {{
     {Verb::demo, "demo", "[--step]", "shows on this host what thuban does, in 15 seconds",
      "Starts five nodes, chats, shares a file, kills the supernode, shows what happened.\n"
      "--step waits for a key between the scenes.\n"},
-    {Verb::sim, "sim", "[--nodes N] [--seed S] [--trace]", "runs a star in the simulator",
-     "The same code in a virtual world: the same seed gives the same run.\n"
+    {Verb::sim, "sim", "[--scenario NAME] [--seed S] [--svg FILE]", "runs a star in the simulator",
+     "The same code in a virtual world: the same seed gives the same run. A rule that was broken\n"
+     "is told with the command that repeats the run: exit code 1.\n"
      "\n"
-     "  thuban sim --nodes 50 --seed 7\n"},
+     "  --scenario NAME  what is played (story); \"list\" names them all\n"
+     "  --nodes N        how many (else the scenario's own number)\n"
+     "  --seed S         of all that is drawn (1)\n"
+     "  --loss, --delay  of every link: 5%, 30ms (else the seed draws a network)\n"
+     "  --duration T     of the part with load and faults, where the scenario has no end\n"
+     "  --kill           the story's supernode is killed instead of leaving\n"
+     "  --sealed         packets are encrypted, which takes longer\n"
+     "  --trace          tells every event and datagram\n"
+     "  --svg FILE       draws who was in which epoch, and where a rule broke\n"
+     "\n"
+     "  thuban sim --nodes 50 --seed 7\n"
+     "  thuban sim --scenario split --seed 4 --svg split.svg\n"},
     {Verb::bench, "bench", "[serve | send HOST:PORT | ping HOST:PORT]",
      "measures what MRT carries between two hosts",
      "serve receives and answers until it is interrupted (--bind says where); send and ping\n"

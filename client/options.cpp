@@ -27,7 +27,7 @@ struct Mistake {
 struct Raw {
   std::vector<std::string> bind, rendezvous, stun;
   std::string nick, network, password_file, downloads, share, state, history, nat, impair, log,
-      log_file, color, to, from, out, nodes, seed, scenario, loss, delay, duration;
+      log_file, color, to, from, out, nodes, seed, scenario, loss, delay, duration, svg;
   bool ask_password = false, open = false, no_reshare = false, ephemeral = false, no_prompt = false,
        qr = false, plain = false, json = false, quiet = false, no_progress = false, yes = false,
        help = false, version = false, step = false, trace = false, kill = false, sealed = false;
@@ -73,6 +73,7 @@ void declare(CLI::App& app, Raw& raw) {
   value("--loss", raw.loss);
   value("--delay", raw.delay);
   value("--duration", raw.duration);
+  value("--svg", raw.svg);
   value("--bytes", raw.bench.bytes);
   value("--seconds", raw.bench.seconds);
   value("--omit", raw.bench.omit);
@@ -194,6 +195,7 @@ void take_own_options(Options& options, const Raw& raw) {
                                                       {"--delay", !raw.delay.empty()},
                                                       {"--duration", !raw.duration.empty()},
                                                       {"--trace", raw.trace},
+                                                      {"--svg", !raw.svg.empty()},
                                                       {"--kill", raw.kill},
                                                       {"--sealed", raw.sealed}};
   for (const auto& [option, given] : of_sim) only(given, option, verb == Verb::sim);
@@ -220,16 +222,15 @@ void take_sim(SimOptions& sim, const Raw& raw, bool json) {
     std::string why;
     const auto spec = parse_impair(link, why);
     if (!spec) throw Mistake{"--loss takes 5% or 0.05, --delay and --duration take 30ms or 2s"};
-    const auto to_whole_ms = [](mrt::Duration d) {
-      return std::chrono::duration_cast<std::chrono::milliseconds>(d);
-    };
+    using std::chrono::floor, std::chrono::milliseconds;
     if (!raw.loss.empty()) sim.loss = spec->loss;
-    if (!raw.delay.empty()) sim.delay = to_whole_ms(spec->delay);
-    if (!raw.duration.empty()) sim.duration = to_whole_ms(spec->jitter);
+    if (!raw.delay.empty()) sim.delay = floor<milliseconds>(spec->delay);
+    if (!raw.duration.empty()) sim.duration = floor<milliseconds>(spec->jitter);
   }
   sim.kill = raw.kill;
   sim.sealed = raw.sealed;
   sim.trace = raw.trace;
+  sim.svg = raw.svg;
   sim.json = json;
 }
 

@@ -3,12 +3,17 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "node/sim/describe.h"
 #include "node/sim/scenario.h"
+#include "node/sim/timeline.h"
+#include "node/sim/timeline_picture.h"
 
 namespace client {
 
@@ -18,16 +23,31 @@ namespace {
 
 double in_ms(Instant at) { return 1e3 * mrt::to_seconds(at.time_since_epoch()); }
 
-/// Which of the events, deeds and datagrams go to standard output, and how.
+std::vector<TimelineSeat> seats_of(const Star& star) {
+  std::vector<TimelineSeat> seats;
+  for (size_t seat = 0; seat < star.seat_count(); ++seat) {
+    seats.push_back({star.id(seat), star.nick(seat)});
+  }
+  return seats;
+}
+
+/// Which of the events, deeds and datagrams go to standard output, and how. What a picture needs
+/// is kept.
 class Narrator {
  public:
-  Narrator(const SimOptions& options, Star& star) : options_(options), star_(star) {
+  Narrator(const SimOptions& options, Star& star)
+      : options_(options), star_(star), links_(describe(star.world().link())) {
+    if (!options.svg.empty()) timeline_.emplace(seats_of(star));
     star.watch([this](size_t seat, const node::Event& event) { on_event(seat, event); },
-               [this](const std::string& deed) { line("", "deed", deed); });
+               [this](const Deed& deed) { on_deed(deed); });
     if (options.trace) {
       star.world().watch([this](const Passage& passage) { on_passage(passage); });
     }
   }
+
+  const std::optional<Timeline>& timeline() const { return timeline_; }
+  /// Those that the run began with.
+  const std::string& links() const { return links_; }
 
  private:
   void line(const std::string& who, const char* kind, const std::string& text) const {
@@ -42,7 +62,19 @@ class Narrator {
     }
   }
 
+  /// What is said shows where it is heard.
+  void on_deed(const Deed& deed) {
+    if (timeline_) timeline_->on_deed(star_.now(), deed);
+    if (deed.kind != Deed::Kind::says || options_.trace) {
+      const std::string said = deed.kind == Deed::Kind::says
+                                   ? star_.nick(deed.seats[0]) + " says " + deed.text.substr(0, 40)
+                                   : deed.text;
+      line("", "deed", said);
+    }
+  }
+
   void on_event(size_t seat, const node::Event& event) {
+    if (timeline_) timeline_->on_event(star_.now(), seat, event);
     if (options_.trace || options_.json || is_news(event)) {
       line(star_.nick(seat), "event", describe(event));
     }
@@ -91,7 +123,9 @@ class Narrator {
 
   const SimOptions& options_;
   Star& star_;
+  std::string links_;
   std::set<std::string> seen_;
+  std::optional<Timeline> timeline_;
 };
 
 double delay_ms(const std::vector<Duration>& sorted, double share) {
@@ -130,14 +164,19 @@ void print_summary(const Scenario& scenario, const Play& play, const Outcome& ou
         "  migration   to epoch {} ({}): {} nodes, the slowest without supernode for {} ms\n",
         epoch, change.reason, change.followers, mrt::to_ms(change.slowest));
   }
+  for (const Figure& figure : outcome.figures) {
+    fmt::print("  figure      {}: {:.0f} {}\n", figure.name, figure.value, figure.unit);
+  }
   fmt::print("  datagrams   {} sent ({:.1f} MB), {} lost, {} duplicated, {} corrupted\n",
              outcome.world.datagrams_sent, static_cast<double>(outcome.world.bytes_sent) / 1e6,
              outcome.links.lost + outcome.links.dropped, outcome.links.duplicated,
              outcome.links.corrupted);
   fmt::print("  digest      {:016x}\n", outcome.digest);
   if (outcome.violation) {
-    fmt::print("VIOLATION at {:.3f} ms: {}\nRepeat it with: {}\n", in_ms(outcome.violation->at),
-               outcome.violation->what, command_for(scenario, play));
+    fmt::print(
+        "VIOLATION at {:.3f} ms: {}\nRepeat it with: {}\n"
+        "Add --trace for every datagram, --svg FILE for a picture.\n",
+        in_ms(outcome.violation->at), outcome.violation->what, command_for(scenario, play));
   } else {
     fmt::print("All rules kept; at rest {} ms after the last fault.\n",
                mrt::to_ms(outcome.settled_after));
@@ -152,6 +191,10 @@ void print_json_summary(const Scenario& scenario, const Play& play, const Outcom
                           {"nodes", change.followers},
                           {"slowest_ms", mrt::to_ms(change.slowest)}});
   }
+  nlohmann::json figures = nlohmann::json::array();
+  for (const Figure& figure : outcome.figures) {
+    figures.push_back({{"name", figure.name}, {"value", figure.value}, {"unit", figure.unit}});
+  }
   nlohmann::json object = {{"event", "summary"},
                            {"scenario", scenario.name},
                            {"nodes", play.nodes},
@@ -163,6 +206,7 @@ void print_json_summary(const Scenario& scenario, const Play& play, const Outcom
                            {"chat_p50_ms", delay_ms(outcome.chat_delays, 0.5)},
                            {"chat_p99_ms", delay_ms(outcome.chat_delays, 0.99)},
                            {"migrations", migrations},
+                           {"figures", figures},
                            {"datagrams", outcome.world.datagrams_sent},
                            {"bytes", outcome.world.bytes_sent},
                            {"lost", outcome.links.lost + outcome.links.dropped},
@@ -177,9 +221,25 @@ void print_json_summary(const Scenario& scenario, const Play& play, const Outcom
   fmt::print("{}\n", object.dump());
 }
 
+/// False, and said on standard error, where that cannot be.
+bool write_picture(std::ofstream& file, const std::string& path, const std::string& picture) {
+  if (file && (picture.empty() || (file << picture << std::flush))) return true;
+  fmt::print(stderr, "thuban: {} cannot be written: {}\n", path, std::strerror(errno));
+  return false;
+}
+
+std::string draw_run(const Scenario& scenario, const Play& play, const Narrator& narrator,
+                     const Outcome& outcome) {
+  const PictureCaption caption{
+      fmt::format("{}, seed {}: {} nodes", scenario.name, play.seed, play.nodes), narrator.links(),
+      command_for(scenario, play)};
+  return draw(*narrator.timeline(), caption, outcome.end, outcome.violation);
+}
+
 void list_scenarios(std::FILE* out) {
   for (const Scenario& scenario : scenarios()) {
-    fmt::print(out, "{:<15} {} ({} nodes)\n", scenario.name, scenario.what, scenario.nodes);
+    const std::string nodes = scenario.nodes == 0 ? "2 to 200" : std::to_string(scenario.nodes);
+    fmt::print(out, "{:<15} {} ({} nodes)\n", scenario.name, scenario.what, nodes);
   }
 }
 
@@ -197,11 +257,12 @@ int run_sim(const SimOptions& options) {
     return 2;
   }
   Play play{.seed = options.seed,
-            .nodes = options.nodes.value_or(scenario->nodes),
+            .nodes = options.nodes.value_or(0),
             .link = {},
             .duration = {},
             .kill = options.kill,
             .sealed = options.sealed};
+  play.nodes = node_count(*scenario, play);
   if (play.nodes < scenario->nodes_min) {
     fmt::print(stderr, "thuban: \"{}\" needs at least {} nodes\n", scenario->name,
                scenario->nodes_min);
@@ -211,6 +272,12 @@ int run_sim(const SimOptions& options) {
   if (options.loss || options.delay) {
     play.link = LinkSpec{.delay = options.delay.value_or(std::chrono::milliseconds(10)),
                          .loss = options.loss.value_or(0)};
+  }
+  // Before the run, which may take its time.
+  std::ofstream picture;
+  if (!options.svg.empty()) {
+    picture.open(options.svg, std::ios::binary);
+    if (!write_picture(picture, options.svg, "")) return 1;
   }
   std::optional<Narrator> narrator;
   const Outcome outcome = node::sim::play(*scenario, play, [&](Star& star) {
@@ -224,6 +291,10 @@ int run_sim(const SimOptions& options) {
     print_json_summary(*scenario, play, outcome);
   } else {
     print_summary(*scenario, play, outcome);
+  }
+  if (!options.svg.empty() &&
+      !write_picture(picture, options.svg, draw_run(*scenario, play, *narrator, outcome))) {
+    return 1;
   }
   return outcome.violation ? 1 : 0;
 }

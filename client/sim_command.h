@@ -24,11 +24,12 @@ struct SimOptions {
   bool kill = false;    // the story's supernode is killed instead of leaving
   bool sealed = false;  // packets are sealed; else they are plain, which is quicker
   bool trace = false;   // every datagram
+  std::string svg{};    // a file for the picture, where one is wanted
   bool json = false;
 };
 
-/// 0 done, 1 a rule was violated or the star did not come to rest, 2 no such scenario or too
-/// few nodes for it.
+/// 0 done, 1 a rule was violated, the star did not come to rest or the picture cannot be written,
+/// 2 no such scenario or too few nodes for it.
 int run_sim(const SimOptions& options);
 
 }  // namespace client

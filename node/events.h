@@ -78,6 +78,7 @@ struct RosterChanged {
 struct PeerJoined {
   NodeId node;
   std::string nick;
+  Incarnation life{};  // which start of it: it may have ended by now
 };
 struct PeerLeft {
   NodeId node;

@@ -17,14 +17,14 @@ namespace node {
 class HeldPublishes {
  public:
   void push(const NodeId& sender, const Publish& message) {
-    bytes_ += message.body.size();
+    bytes_ += kept_size(message.body);
     waiting_.emplace_back(sender, message);
   }
   /// REQUIRES: !empty().
   std::pair<NodeId, Publish> pop() {
     auto first = std::move(waiting_.front());
     waiting_.pop_front();
-    bytes_ -= first.second.body.size();
+    bytes_ -= kept_size(first.second.body);
     return first;
   }
   void clear() { *this = {}; }

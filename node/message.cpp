@@ -37,6 +37,7 @@ class FieldWriter {
   void field(const FileHash& hash) { out_.bytes(hash.bytes); }
   void field(const mrt::Address& address) { write_address(out_, address); }
   void field(const mrt::PublicKey& key) { out_.bytes(key); }
+  void field(const mrt::Signature& signature) { out_.bytes(signature); }
   void field(const mrt::NetworkKey& key) {
     out_.u8(static_cast<uint8_t>(key.access));
     if (key.access == mrt::Access::secret) bytes(key.secret, secret_bytes_max);
@@ -92,6 +93,7 @@ class FieldReader {
   void field(FileHash& hash) { hash.bytes = in_.array<32>(); }
   void field(mrt::Address& address) { address = mrt::read_address(in_); }
   void field(mrt::PublicKey& key) { key = in_.array<32>(); }
+  void field(mrt::Signature& signature) { signature = in_.array<64>(); }
   void field(mrt::NetworkKey& key) {
     const uint8_t access = in_.u8();
     if (access > static_cast<uint8_t>(mrt::Access::password)) in_.fail();
@@ -173,6 +175,7 @@ void visit(F& f, Welcome& m) {
   f.field(m.delivered);
   f.field(m.key);
   visit_line(f, m.line);
+  f.field(m.kept);
 }
 
 template <class F>
@@ -238,18 +241,20 @@ void visit(F& f, Publish& m) {
   f.number(m.number);
   f.choice(m.kind, BroadcastKind::withdraw);
   f.bytes(m.body, text_bytes_max);
+  f.field(m.signature);
 }
 
 template <class F>
 void visit(F& f, Ordered& m) {
   f.field(m.place.epoch);
   f.field(m.place.seq);
-  f.field(m.id.sender);
+  f.identity(m.id.sender, m.key);
   f.field(m.id.incarnation);
   f.number(m.id.number);
   f.nick(m.nick);
   f.choice(m.kind, BroadcastKind::withdraw);
   f.bytes(m.body, text_bytes_max);
+  f.field(m.signature);
 }
 
 template <class F>

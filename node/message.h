@@ -98,6 +98,7 @@ struct Welcome {
   Seq delivered;  // what follows begins after this place
   mrt::NetworkKey key{};         // a password is not told: who comes in has shown it
   std::vector<ViewMark> line{};  // the views that the star came through, newest first
+  Seq kept{};  // up to here the newcomer only keeps what it gets, for others: it is history
 };
 
 /// "I am no supernode; it is there."
@@ -168,16 +169,22 @@ struct Publish {
   uint64_t number = 0;
   BroadcastKind kind = BroadcastKind::chat;
   mrt::Bytes body;
+  mrt::Signature signature{};  // broadcast_proof.h
 };
 
 /// A broadcast in its place. The same bytes for everyone and for ever.
 struct Ordered {
   Place place;
-  MessageId id;
+  MessageId id;      // whose sender is not on the wire: the fingerprint of `key`
   std::string nick;  // of the sender when it was said
   BroadcastKind kind = BroadcastKind::chat;
   mrt::Bytes body;
+  mrt::PublicKey key{};
+  mrt::Signature signature{};  // the sender's, as in its Publish
 };
+
+/// What a broadcast takes of a limit in bytes, wherever it is kept.
+inline size_t kept_size(const mrt::Bytes& body) { return body.size() + sizeof(mrt::Signature); }
 
 /// The first successor holds everything up to this place.
 struct Holds {

@@ -21,6 +21,7 @@ void Migration::on_view(mrt::Instant, Epoch epoch, const std::vector<NodeId>& by
   filled_from_ = {};
   leader_ = {};
   reason_ = CloseReason::lost;
+  parted_ = false;
   rejoins_ = 0;
   deadline_ = mrt::never;
   actions_.clear();
@@ -74,9 +75,13 @@ void Migration::on_silent(mrt::Instant now, const NodeId& node) {
 
 void Migration::on_heard(mrt::Instant now, const NodeId& node) {
   if (silent_.erase(node) == 0) return;
-  // The supernode speaks again before anyone took over: nothing has happened.
-  if (phase_ == Phase::doubting && !by_rank_.empty() && node == by_rank_.front()) {
-    on_view(now, epoch_, by_rank_);
+  if (phase_ != Phase::doubting || by_rank_.empty() || node != by_rank_.front()) return;
+  if (parted_) {
+    // What it said meanwhile was not taken: it has to take this node in anew.
+    actions_.push_back(Rejoin{});
+    deadline_ = now + agreement_wait;
+  } else {
+    on_view(now, epoch_, by_rank_);  // before anyone took over: nothing has happened
   }
 }
 
@@ -173,6 +178,7 @@ void Migration::on_close(mrt::Instant now, const SupernodeClose& message) {
     return;
   }
   phase_ = Phase::following;
+  parted_ = true;
   reason_ = message.reason;
   leader_ = message.successor;
   next_epoch_ = message.epoch;
@@ -215,6 +221,7 @@ void Migration::follow(mrt::Instant now, const NodeId& from, const Gather& messa
   awaited_survivors_.clear();
   survivors_.clear();
   phase_ = Phase::following;
+  parted_ = true;
   reason_ = message.reason;
   leader_ = from;
   next_epoch_ = message.epoch;
@@ -224,6 +231,7 @@ void Migration::follow(mrt::Instant now, const NodeId& from, const Gather& messa
 
 void Migration::gather(mrt::Instant now, Epoch epoch, CloseReason reason) {
   phase_ = Phase::gathering;
+  parted_ = true;
   reason_ = reason;
   leader_ = self_;
   next_epoch_ = epoch;
@@ -299,7 +307,7 @@ void Migration::on_filled(mrt::Instant now, Seq mine) {
 void Migration::on_stall(mrt::Instant now) {
   doubters_.clear();
   call_.reset();
-  if (phase_ == Phase::doubting) {
+  if (phase_ == Phase::doubting && !parted_) {
     on_view(now, epoch_, by_rank_);
   } else if (deadline_ != mrt::never) {
     deadline_ = std::max(deadline_, now + successor_wait);

@@ -120,8 +120,9 @@ class Migration {
 
   Phase phase() const { return phase_; }
   bool is_steady() const { return phase_ == Phase::steady; }
-  /// It gathers, or has said what it holds: the old supernode's word comes too late.
-  bool has_parted() const { return phase_ != Phase::steady && phase_ != Phase::doubting; }
+  /// It gathers, or has said what it holds: the old supernode's word comes too late, until this node
+  /// has come in there anew.
+  bool has_parted() const { return parted_; }
   Epoch epoch() const { return epoch_; }
   /// The highest epoch that was seen or begun: the next one must be above.
   Epoch epoch_seen() const { return epoch_seen_; }
@@ -171,6 +172,7 @@ class Migration {
   std::set<NodeId> awaited_survivors_;
   std::map<NodeId, Survivor> survivors_;
   NodeId filled_from_;
+  bool parted_ = false;
   int rejoins_ = 0;
   mrt::Instant began_{};
   mrt::Instant deadline_ = mrt::never;

@@ -85,6 +85,7 @@ mrt::Duration Node::take_patience() { return state_->endpoint.take_patience(); }
 Role Node::role() const { return state_->role(); }
 Epoch Node::epoch() const { return state_->epoch; }
 NodeId Node::id() const { return state_->self; }
+Incarnation Node::life() const { return state_->incarnation; }
 const mrt::NetworkKey& Node::network_key() const { return state_->network_key(); }
 const std::string& Node::nick() const { return state_->nick; }
 NodeId Node::supernode() const { return state_->supernode; }
@@ -210,6 +211,7 @@ void Node::State::deliver(mrt::Instant now) {
     if (message.id.sender == self && message.id.incarnation == incarnation) {
       chats.erase(message.id.number);
     }
+    if (delivery->skipped > 0) emit(GapFound{message.id.sender, delivery->skipped});
     if (message.kind == BroadcastKind::chat) {
       std::string text(mrt::as_text(message.body));
       if (!is_utf8(text)) continue;
@@ -310,6 +312,11 @@ bool Node::State::is_consistent() const {
   for (const auto& [node, id] : link_by_node) {
     const auto it = links.find(id);
     if (it == links.end() || it->second.peer != node) return false;
+  }
+  // Each of these is forgotten with its Closed, which every connection has: they are no more than
+  // the endpoint has connections.
+  for (const mrt::ConnectionId id : leaving) {
+    if (!stopped && !endpoint.stats(id)) return false;
   }
   return roster.is_consistent() && unread.size() <= links.size() && members <= members_max &&
          lost.size() <= lost_max;

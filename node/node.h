@@ -93,6 +93,8 @@ class Node {
   Role role() const;
   Epoch epoch() const;
   NodeId id() const;
+  /// Drawn at this start.
+  Incarnation life() const;
   /// Of the star that it is in: what an invite has to carry.
   const mrt::NetworkKey& network_key() const;
   const std::string& nick() const;  // may have become "anna-2" on joining

@@ -81,12 +81,13 @@ uint64_t Node::chat(mrt::Instant now, CommandId command, std::string_view text) 
     return 0;
   }
   const mrt::ByteView bytes = mrt::as_bytes(text);
-  const auto message = s.order.publish(BroadcastKind::chat, mrt::Bytes(bytes.begin(), bytes.end()));
+  const auto message =
+      s.order.publish(BroadcastKind::chat, mrt::Bytes(bytes.begin(), bytes.end()), s.signer());
   if (!message) {
     s.fail(command, ErrorCode::limit, "too many messages wait for a supernode");
     return 0;
   }
-  s.publish(now, *message);
+  s.say_pending(now);
   s.after_input(now);
   return message->number;
 }

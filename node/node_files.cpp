@@ -30,7 +30,7 @@ static ErrorCode to_error(FileFault fault) {
 void Node::State::deliver_offer(mrt::Instant now, const Order::Delivery& delivery) {
   const NodeId& holder = delivery.message.id.sender;
   // Up to Ready the list of standing offers says how things are; the broadcasts, how they were.
-  if (delivery.history || !synced || !is_here(delivery.message.id)) return;
+  if (delivery.history || !synced || !counts_as_offer(delivery.message)) return;
   const auto offer = decode_offer(delivery.message.body);
   if (!offer) return;
   if (delivery.message.kind == BroadcastKind::offer) {
@@ -45,6 +45,14 @@ void Node::State::deliver_offer(mrt::Instant now, const Order::Delivery& deliver
 bool Node::State::is_here(const MessageId& id) const {
   const RosterEntry* sender = roster.find(id.sender);
   return sender && sender->incarnation == id.incarnation;
+}
+
+/// What a node offered before it came (others carried it here) is no offer: nobody knew it then,
+/// and what still stands it offers again.
+bool Node::State::counts_as_offer(const Ordered& message) const {
+  if (!is_here(message.id)) return false;
+  const Link* link = is_supernode() ? link_to(message.id.sender) : nullptr;
+  return !link || message.place.seq > link->came_after;
 }
 
 void Node::State::add_offer(mrt::Instant now, const NodeId& holder, const Offer& offer) {
@@ -77,7 +85,7 @@ std::vector<HeldOffer> Node::State::standing_offers() const {
   }
   for (const Ordered& message : order.undelivered()) {
     const auto offer = decode_offer(message.body);
-    if (message.kind == BroadcastKind::chat || !offer || !is_here(message.id)) continue;
+    if (message.kind == BroadcastKind::chat || !offer || !counts_as_offer(message)) continue;
     const HeldOffer held{message.id.sender, *offer};
     std::erase(out, held);
     if (message.kind == BroadcastKind::offer) out.push_back(held);
@@ -106,15 +114,11 @@ void Node::State::announce_missing(mrt::Instant now) {
 }
 
 void Node::State::announce(mrt::Instant now, const Offer& offer) {
-  if (const auto message = order.publish(BroadcastKind::offer, encode_offer(offer))) {
-    publish(now, *message);
-  }
+  if (order.publish(BroadcastKind::offer, encode_offer(offer), signer())) say_pending(now);
 }
 
 void Node::State::take_back(mrt::Instant now, const Offer& offer) {
-  if (const auto message = order.publish(BroadcastKind::withdraw, encode_offer(offer))) {
-    publish(now, *message);
-  }
+  if (order.publish(BroadcastKind::withdraw, encode_offer(offer), signer())) say_pending(now);
 }
 
 void Node::State::pump_transfer(mrt::Instant now) {

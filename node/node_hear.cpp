@@ -154,11 +154,9 @@ void Node::State::on_hello(mrt::Instant now, Link& link, const Hello& hello) {
   if (hello.node == self) return drop_link(now, link.id, close_unneeded, "this is oneself");
   link.hello = hello;
   if (first && !claim_peer(now, link, hello.node)) return;
-  // Two who called each other (simultaneous RCON) have both said what they want: the answer is
-  // due only to one who was not asked.
-  if (hello.purpose != Purpose::answer && !link.outgoing && first) {
-    say_hello(now, link, Purpose::answer);
-  }
+  // Two who called each other (simultaneous RCON) have both said what they want, unless this side
+  // waits with its question: before Hello nothing else may be said.
+  if (!link.greeted) say_hello(now, link, Purpose::answer);
   if (banned.contains(hello.node)) {
     send(now, link, Refuse{RefuseCode::banned, "the supernode refuses this node"});
     return drop_link(now, link.id, close_removed, "refused by the supernode");
@@ -166,8 +164,16 @@ void Node::State::on_hello(mrt::Instant now, Link& link, const Hello& hello) {
   migration.note_epoch(std::min(hello.epoch, Epoch{epoch.value + epoch_leap_max}));
   if (!migration.is_steady()) note_new_lives(now);
   switch (hello.purpose) {
-    case Purpose::join:
-      return on_join_request(now, link);
+    case Purpose::join: {
+      const auto id = link.id;
+      on_join_request(now, link);
+      // One that was here on another connection, and is not taken in on this one, is none of ours.
+      const auto it = links.find(id);
+      if (it != links.end() && !it->second.member && counts(it->second)) {
+        remove_member(now, hello.node, GoneReason::lost);
+      }
+      return;
+    }
     case Purpose::meet:
       send(now, link,
            Redirect{epoch, supernode, addresses_of(supernode, link.path.remote.is_loopback()),

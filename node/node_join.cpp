@@ -250,13 +250,13 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   }
   const bool same_view = message.epoch == epoch && message.supernode == supernode &&
                          link.hello.incarnation == order.life();
-  const bool no_rise = message.epoch == epoch && !message.resumed && epoch != Epoch{};
+  const bool no_rise = message.epoch == epoch && epoch != Epoch{};
   if (asked && (message.epoch < epoch || (no_rise && !same_view))) {
     // Others have come to us since we asked, and our epoch has risen: we are more now.
     search->retries[link.id] = now + join_retry;
     return;
   }
-  if (!asked && !gathered && !again && link.asked_to_join) {
+  if (!asked && !gathered && !again && link.welcome_due) {
     // The question was given up, and the answer comes all the same: it is not to count on us.
     return drop_link(now, link.id, close_superseded, "welcomed too late");
   }
@@ -298,9 +298,10 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   const bool resumed = message.resumed || same_view;
   const Seq after = same_view ? std::max(message.delivered, order.last()) : message.delivered;
   const bool apart = !gathered && !same_view;
+  came_by_itself = apart;
   const uint64_t missed = order.enter_view(message.epoch, message.supernode, link.hello.incarnation,
                                            after, resumed, apart, message.line);
-  if (!resumed) order.history_begins();
+  if (!resumed) order.history_begins(message.kept);
   if (missed > 0) emit(GapFound{{}, missed});
   supernode = message.supernode;
   supernode_at = link.path.remote;
@@ -327,16 +328,17 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   next_silence_check = now + keep_alive_min;
   links.at(id).suspicion = Suspicion(now);
   links.at(id).placed = {};
-  links.at(id).asked_to_join = false;
+  links.at(id).welcome_due = false;
 }
 
 /// All that led up to now has come: this node is at work in the view.
 void Node::State::on_ready(mrt::Instant now, Link& link, const Ready& message) {
   if (message.epoch != epoch || synced) return;
   if (message.seq > order.last()) return violation(now, link, "a hole in the order");
+  if (!order.is_line_held()) return violation(now, link, "views beyond the places that came");
   deliver(now);
   order.history_ends();
-  synced = true;
+  synced = had_company = true;
   link.asks.reset();
   migration.on_view(now, epoch, by_rank());
   transfer.on_supernode(now, supernode);
@@ -383,8 +385,7 @@ void Node::State::remember_lost(mrt::Instant now, const NodeId& node,
                 std::max(first_pause, meet_first)};
 }
 
-/// The supernode looks for all; who gave the role away goes on with those that it lost, since its
-/// successor may never have known them.
+/// The supernode looks for all; others go on with those whom it may never have known.
 bool Node::State::seeks(const LostPeer& peer) const {
   if (search || quitting) return false;
   return is_supernode() || (peer.is_mine && uplink_id && synced && migration.is_steady());

@@ -56,8 +56,9 @@ void Node::State::say_hello(mrt::Instant now, Link& link, Purpose purpose) {
   if (purpose != Purpose::answer) {
     link.asks = purpose;
     if (unheard_at(link) == mrt::never) link.asked_at = now;
-    link.asked_to_join |= purpose == Purpose::join;
+    link.welcome_due |= purpose == Purpose::join;
   }
+  link.greeted = true;
   Hello hello;
   hello.purpose = purpose;
   hello.network = config.network;
@@ -66,7 +67,8 @@ void Node::State::say_hello(mrt::Instant now, Link& link, Purpose purpose) {
   hello.nick = config.nick;
   hello.epoch = epoch;
   hello.supernode = supernode;
-  hello.line = order.line();
+  // One that has met nobody and heard nothing misses nothing.
+  if (had_company || order.last() > Seq{}) hello.line = order.line();
   hello.star_size = static_cast<uint32_t>(is_supernode() ? roster.size() : 1);
   hello.history = static_cast<uint32_t>(std::min(config.history, tail_messages_max));
   hello.addresses = config.addresses;
@@ -235,7 +237,9 @@ bool Node::State::claim_peer(mrt::Instant now, Link& link, const NodeId& peer) {
       return false;
     }
     const mrt::ConnectionId old = other.id;
-    const bool was_member = other.member && !same_life;
+    // Who calls anew and does not ask to be a member any more is none.
+    const bool stays = same_life && link.hello.purpose == Purpose::join;
+    const bool was_member = other.member && !stays;
     const auto kept = link.id;
     other.peer = {};  // the node stays, only this connection goes
     link_by_node.erase(it);
@@ -253,6 +257,10 @@ void Node::State::on_closed(mrt::Instant now, const mrt::Closed& closed) {
   const Link link = std::move(it->second);
   links.erase(it);
   unread.erase(link.id);
+  if (link.unproven > 0) {
+    emit(Noted{link.hello.nick + " carried " + std::to_string(link.unproven) +
+               " that were not signed by their senders"});
+  }
   const bool was_uplink = uplink_id == link.id;
   if (was_uplink) uplink_id.reset();
   const auto by_node = link_by_node.find(link.peer);

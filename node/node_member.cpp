@@ -42,6 +42,7 @@ void Node::State::on_roster(mrt::Instant now, Link& link, const RosterUpdate& me
 void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
   if (message.epoch > epoch) {
     // The same supernode goes on in a new epoch: another star has joined.
+    deliver(now);  // what came with this message lies before it
     epoch = message.epoch;
     order.enter_view(epoch, supernode, order.life(), order.last(), true, false);
     migration.on_view(now, epoch, by_rank());
@@ -55,13 +56,19 @@ void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
     if (entry.node == self) continue;
     const GoneReason why = said_goodbye ? GoneReason::quit : reason;
     note_left(now, entry, why);
-    // Whoever leads next looks for the lost as this supernode does.
+    // Whoever leads next looks for the lost as this supernode does. But one to whom this node came
+    // by itself may not know whom it left behind.
     const Link* up = uplink();
     const auto addresses = usable(entry.addresses, up && up->path.remote.is_loopback());
-    if (why == GoneReason::lost) remember_lost(now, entry.node, addresses, meet_first);
+    if (why != GoneReason::lost) continue;
+    const bool left_behind = !synced && came_by_itself;
+    remember_lost(now, entry.node, addresses, left_behind ? meet_stragglers : meet_first);
+    if (const auto it = lost.find(entry.node); left_behind && it != lost.end()) {
+      it->second.is_mine = true;
+    }
   }
   for (const RosterEntry& entry : change.joined) {
-    if (entry.node != self) emit(PeerJoined{entry.node, entry.nick});
+    if (entry.node != self) emit(PeerJoined{entry.node, entry.nick, entry.incarnation});
   }
   if (change.changed) roster_changed = true;
   if (const RosterEntry* mine = roster.find(self)) {
@@ -73,6 +80,16 @@ void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
   }
   migration.on_succession(by_rank());
   if (synced) keep_warm(now);
+  if (!change.left.empty()) send_carried(now);
+}
+
+/// What came back before and comes once more, as where two stars become one, is not remembered;
+/// whether it was said tells the signature.
+bool Node::State::is_forged(const Ordered& message) const {
+  const MessageId& id = message.id;
+  const bool own = id.sender == self && id.incarnation == incarnation;
+  return own && (order.is_forged(message) ||
+                 (!order.is_pending(id.number) && !is_proven(message, config.network)));
 }
 
 void Node::State::on_ordered(mrt::Instant now, Link& link, const Ordered& message) {
@@ -82,7 +99,7 @@ void Node::State::on_ordered(mrt::Instant now, Link& link, const Ordered& messag
     // What was taken before (a resumed line overlaps) is passed over; a hole cannot be.
     if (message.place.seq <= order.last()) return;
     if (message.place.epoch < link.placed) return violation(now, link, "places go backwards");
-    if (order.is_forged(message)) return violation(now, link, "says what this node did not say");
+    if (is_forged(message)) return violation(now, link, "says what this node did not say");
     if (!order.take(message)) return violation(now, link, "a hole in the order");
     link.placed = message.place.epoch;
     order.deliver_up_to(order.last());
@@ -90,10 +107,13 @@ void Node::State::on_ordered(mrt::Instant now, Link& link, const Ordered& messag
     if (synced && mine && mine->rank == 1) send(now, link, Holds{epoch, order.last()});
   } else if (migration.filled_from() == link.peer && message.place.seq <= migration.filled_to()) {
     // Only from whom it was asked, and no more than that.
-    if (message.place.epoch <= epoch && !order.is_forged(message) && order.take(message)) {
-      order.deliver_up_to(order.last());
-      migration.on_filled(now, order.last());
-    }
+    if (message.place.epoch > epoch || message.place.seq.value != order.last().value + 1) return;
+    if (is_forged(message)) return violation(now, link, "says what this node did not say");
+    order.take(message);
+    order.deliver_up_to(order.last());
+    migration.on_filled(now, order.last());
+  } else if (link.member) {
+    on_carried(now, link, message);
   }
 }
 
@@ -102,21 +122,37 @@ bool Node::State::waits_for_star(mrt::Instant now) const {
   return search && roster.size() == 1 && now < search->started + said_there_time;
 }
 
-void Node::State::publish(mrt::Instant now, const Publish& message) {
-  if (waits_for_star(now)) return;
-  if (is_supernode() && migration.is_steady()) {
-    if (epoch == Epoch{}) become_supernode(now, {1});  // the first word of one who is alone
-    place(now, self, message);
-  } else if (synced && uplink_id && migration.is_steady()) {
-    send(now, *uplink(), message);
+/// Says what this supernode was not told yet, in its order: a later word would keep out an earlier
+/// one. What cannot be said now waits in the order's pending messages.
+void Node::State::say_pending(mrt::Instant now) {
+  if (waits_for_star(now) || !migration.is_steady()) return;
+  if (!is_supernode() && !(synced && uplink_id)) return;
+  while (const Publish* next = order.pending_after(said)) {
+    const Publish message = *next;
+    said = message.number;
+    if (is_supernode()) {
+      if (epoch == Epoch{}) become_supernode(now, {1});  // the first word of one who is alone
+      place(now, self, message);
+    } else {
+      send(now, *uplink(), message);
+    }
   }
-  // Else it waits in the order's pending messages until there is a supernode.
 }
 
 /// What was said and has not come back is said again: the supernode knows which it had.
 void Node::State::send_pending(mrt::Instant now) {
-  const std::deque<Publish> pending = order.pending();
-  for (const Publish& message : pending) publish(now, message);
+  said = 0;
+  say_pending(now);
+  send_carried(now);
+}
+
+/// What others said on the side that this node left, where they cannot say it themselves: as the
+/// supernode it gives that its places (spread()), as a member it says it.
+void Node::State::send_carried(mrt::Instant now) {
+  if (is_supernode() || !synced || !uplink_id || !migration.is_steady()) return;
+  for (const auto& [key, message] : order.carried()) {
+    if (!is_here(message.id)) send(now, *uplink(), message);
+  }
 }
 
 void Node::State::on_tell(mrt::Instant now, Link& link, const Tell& message) {

@@ -101,7 +101,12 @@ void Node::State::carry_out(mrt::Instant now, const Migration::SendSurvivor& act
   deliver(now);
   const Survivor answer{action.next,      epoch, supernode, order.life(), order.delivered(),
                         order.held_from()};
-  if (!send_to(now, action.to, answer)) rejoin(now);
+  if (Link* link = link_to(action.to)) {
+    link->welcome_due = true;
+    send(now, *link, answer);
+  } else {
+    rejoin(now);
+  }
 }
 
 void Node::State::carry_out(mrt::Instant now, const Migration::SendWant& action) {
@@ -129,9 +134,13 @@ void Node::State::on_want(mrt::Instant now, Link& link, const Want& message) {
 /// The gathering is over: this node is the supernode of those who answered.
 void Node::State::begin_view(mrt::Instant now, const Migration::Begin& begin) {
   if (search) end_join(now, std::nullopt);
-  // Whose connection broke after it had answered has to come again.
+  // Whose connection broke after it had answered has to come again, and so has one that lives anew.
   std::map<NodeId, Survivor> survivors = begin.survivors;
-  std::erase_if(survivors, [this](const auto& one) { return !link_to(one.first); });
+  std::erase_if(survivors, [this](const auto& one) {
+    const Link* link = link_to(one.first);
+    const RosterEntry* entry = roster.find(one.first);
+    return !link || !entry || link->hello.incarnation != entry->incarnation;
+  });
   std::vector<RosterEntry> gone;
   for (const auto& [node, entry] : roster.entries()) {
     if (node != self && !survivors.contains(node)) gone.push_back(entry);
@@ -148,7 +157,11 @@ void Node::State::begin_view(mrt::Instant now, const Migration::Begin& begin) {
     if (Link* link = link_to(node)) link->joined = entry.rank;
     joined_count = std::max<uint64_t>(joined_count, entry.rank);
   }
-  for (auto& [id, link] : links) link.member = survivors.contains(link.peer);
+  for (auto& [id, link] : links) {
+    link.member = survivors.contains(link.peer);
+    link.carries = link.member;
+    link.came_after = {};
+  }
   const NodeId old = supernode;
   for (const RosterEntry& entry : gone) {
     const auto addresses = addresses_of(entry.node, was_local);

@@ -20,7 +20,7 @@ void Node::State::become_supernode(mrt::Instant now, Epoch next) {
   order.history_ends();
   successor_holds = {};
   doubt_ends = mrt::never;
-  stable = stable_told = order.delivered();
+  stable = stable_told = {};  // what was placed before may be held by nobody else
   rank_members(now);
   migration.on_view(now, epoch, by_rank());
   transfer.on_supernode(now, self);
@@ -72,7 +72,8 @@ void Node::State::admit(mrt::Instant now, Link& link) {
   const Hello& hello = link.hello;
   // One who comes from another star, with it or after it, gets all that is held: what this side
   // said and what that side said is to be heard by both.
-  const bool from_a_star = hello.star_size > 1 || hello.supernode != hello.node;
+  const bool from_a_star =
+      hello.star_size > 1 || hello.supernode != hello.node || !hello.line.empty();
   const size_t history = from_a_star ? tail_messages_max : hello.history;
   auto from = order.resume_point(hello.line, history);
   // Places only rise, for the newcomer too: from another view with an epoch as high as ours it
@@ -97,8 +98,10 @@ void Node::State::admit(mrt::Instant now, Link& link) {
   roster.put(entry);
   lost.erase(hello.node);
   link.joined = ++joined_count;
+  link.carries = from_a_star;
+  link.came_after = order.last();
   sync_member(now, link, from);
-  if (is_new) emit(PeerJoined{entry.node, entry.nick});
+  if (is_new) emit(PeerJoined{entry.node, entry.nick, entry.incarnation});
   roster_changed = true;
   next_beat = std::min(next_beat, now);
   next_silence_check = std::min(next_silence_check, now + keep_alive_min);
@@ -111,10 +114,11 @@ void Node::State::admit(mrt::Instant now, Link& link) {
 void Node::State::sync_member(mrt::Instant now, Link& link, const Order::ResumePoint& from) {
   if (!roster.find(link.peer)) return;
   link.member = true;
+  had_company = true;
   link.suspicion = Suspicion(now);
   rank_members(now);
   enqueue(link, Welcome{epoch, self, roster.find(link.peer)->nick, link.path.remote, from.resumed,
-                        from.after, told_key(network_key()), order.whole_line()});
+                        from.after, told_key(network_key()), order.whole_line(), from.kept});
   for (const RosterUpdate& part : roster.full(epoch, self)) enqueue(link, part);
   StandingOffers part{false, {}};
   for (const HeldOffer& held : standing_offers()) {
@@ -231,37 +235,60 @@ void Node::State::doubt_epoch(mrt::Instant now) {
 }
 
 /// Whether a broadcast says something that its kind can say.
-static bool is_sound(const Publish& message) {
-  return message.kind == BroadcastKind::chat ? is_utf8(mrt::as_text(message.body))
-                                             : decode_offer(message.body).has_value();
+static bool is_sound(BroadcastKind kind, const mrt::Bytes& body) {
+  return kind == BroadcastKind::chat ? is_utf8(mrt::as_text(body)) : decode_offer(body).has_value();
 }
 
 void Node::State::on_publish(mrt::Instant now, Link& link, const Publish& message) {
   if (message.incarnation != link.hello.incarnation || message.number == 0) {
     return violation(now, link, "publishes in another's name");
   }
-  if (!is_sound(message)) return violation(now, link, "publishes what is neither text nor offer");
+  if (!is_sound(message.kind, message.body)) {
+    return violation(now, link, "publishes what is neither text nor offer");
+  }
   place(now, link.peer, message);
+}
+
+/// What was said on a side that a member left, by a life that is not here to say it again. A
+/// member is believed only what its sender signed; but what is not may have been told to it by the
+/// supernode that it left, so it has broken no rule.
+void Node::State::on_carried(mrt::Instant now, Link& link, const Ordered& message) {
+  const bool is_news = link.carries && !is_here(message.id) && order.lacks(message.id);
+  if (!is_news || message.id.number == 0 || !is_sound(message.kind, message.body)) return;
+  link.limits.proofs.spend(now, 1 + static_cast<int64_t>(message.body.size() / proof_step));
+  if (!is_proven(message, config.network)) {
+    if (link.unproven++ == 0) {
+      emit(Noted{link.hello.nick + " carries what its sender has not signed: dropped"});
+    }
+    return;
+  }
+  Ordered proven = message;
+  // The nick is not signed, and nobody is to be taken for one who is here.
+  proven.nick = roster.free_nick(message.id.sender, message.nick);
+  order.carry(proven);
 }
 
 void Node::State::place(mrt::Instant now, const NodeId& sender, const Publish& message) {
   if (quitting || !migration.is_steady()) return;  // it is said again to the next supernode
-  if (!held_publishes.empty() || !may_order(now)) {
+  if (!held_publishes.empty() || !order.carried().empty() || !may_order(now)) {
     return held_publishes.push(sender, message);
   }
   const RosterEntry* entry = roster.find(sender);
   if (!entry) return;
   // Nobody hears of a node before it hears who that is.
   if (roster.is_news(sender)) flush_roster(now);
-  order.place(sender, entry->nick, message);
+  order.place(*entry, message);
   advance_stable(now);
 }
 
 void Node::State::place_held(mrt::Instant now) {
   if (quitting || !migration.is_steady()) return;
+  // As in place(): who said it may have come since.
+  if (roster.has_changes() && may_order(now)) flush_roster(now);
+  if (may_order(now)) order.place_carried();
   while (!held_publishes.empty() && may_order(now)) {
     const auto [sender, message] = held_publishes.pop();
-    if (const RosterEntry* entry = roster.find(sender)) order.place(sender, entry->nick, message);
+    if (const RosterEntry* entry = roster.find(sender)) order.place(*entry, message);
   }
   advance_stable(now);
 }
@@ -272,8 +299,8 @@ void Node::State::advance_stable(mrt::Instant now) {
   Seq mark = order.last();
   if (successor_link()) {
     mark = successor_holds;
-  } else if (doubt_ends != mrt::never) {
-    return;
+  } else if (doubt_ends != mrt::never || !migration.is_steady()) {
+    return;  // it may be alone only because the others went on without it
   }
   order.deliver_up_to(mark);
   if (mark <= stable) return;
@@ -284,7 +311,7 @@ void Node::State::advance_stable(mrt::Instant now) {
 /// Sends members what was placed, and places what could not be placed before.
 void Node::State::spread(mrt::Instant now) {
   if (!is_supernode()) return;
-  if (!held_publishes.empty()) place_held(now);
+  if (!held_publishes.empty() || !order.carried().empty()) place_held(now);
   const Seq last = order.last();
   std::vector<mrt::ConnectionId> behind;
   for (const auto& [id, link] : links) {

@@ -93,6 +93,8 @@ inline constexpr mrt::Duration warm_retry = std::chrono::seconds(1);
 /// Those who were lost in silence are looked for, with doubling pauses, so that two halves of a
 /// star find each other again.
 inline constexpr mrt::Duration meet_first = std::chrono::milliseconds(250);
+/// Those who are not in the star that this node has just come to may only be slower on the way.
+inline constexpr mrt::Duration meet_stragglers = std::chrono::seconds(2);
 inline constexpr mrt::Duration meet_pause_max = std::chrono::seconds(8);
 inline constexpr mrt::Duration meet_time_max = std::chrono::minutes(10);
 inline constexpr size_t lost_max = 64;
@@ -123,9 +125,10 @@ struct Link {
   std::optional<Purpose> asks;  // what this side wants of it, told once it is connected
   /// When it was told, the first time since the peer was last heard.
   mrt::Instant asked_at = mrt::never;
-  bool asked_to_join = false;  // and not welcomed since: the answer may be late
-  NodeId peer;                 // null until its Hello
-  Hello hello;                 // the peer's latest
+  bool greeted = false;      // this side's Hello was said
+  bool welcome_due = false;  // this side asked for it, or was gathered: it may come late
+  NodeId peer;               // null until its Hello
+  Hello hello;               // the peer's latest
   MessageReader reader;
   std::deque<mrt::Bytes> outbox;  // framed messages that wait for room
   size_t outbox_bytes = 0;
@@ -136,7 +139,10 @@ struct Link {
   Epoch placed;            // while this is the uplink: of the last place that it sent
   // While this node is the supernode and the peer a member:
   bool member = false;
+  uint64_t unproven = 0;           // what it carried and no sender had signed
   Seq cursor;                      // the last place that was sent
+  bool carries = false;            // it heard something before it came here
+  Seq came_after;                  // what was placed up to here was said before it came
   std::optional<Seq> ready_after;  // Ready is due behind this place
   uint64_t joined = 0;             // how many had joined before
 };
@@ -165,7 +171,7 @@ struct JoinSearch {
 };
 
 struct LostPeer {
-  bool is_mine = false;  // looked for as the supernode: this node goes on with it as a member
+  bool is_mine = false;  // its supernode may never have known it: looked for by this member, too
   std::vector<mrt::Address> addresses;
   mrt::Instant since;
   mrt::Instant next_try;
@@ -200,6 +206,7 @@ struct Node::State {
   bool is_supernode() const { return supernode == self; }
   /// A member without an uplink, and nobody seeks the next supernode.
   bool is_cut_off() const { return !is_supernode() && !uplink_id && migration.is_steady(); }
+  Signer signer() const { return {identity, config.network}; }
   const mrt::NetworkKey& network_key() const { return config.endpoint.network_key; }
   mrt::Instant compute_timeout() const;
   void deliver(mrt::Instant now);
@@ -286,6 +293,7 @@ struct Node::State {
   void rank_members(mrt::Instant now);
   void flush_roster(mrt::Instant now);
   void on_publish(mrt::Instant now, Link& link, const Publish& message);
+  void on_carried(mrt::Instant now, Link& link, const Ordered& message);
   void place(mrt::Instant now, const NodeId& sender, const Publish& message);
   void place_held(mrt::Instant now);
   void advance_stable(mrt::Instant now);
@@ -308,9 +316,11 @@ struct Node::State {
   void follow_merge(mrt::Instant now, Link& link, const SupernodeClose& message);
   void on_standing_offers(mrt::Instant now, const StandingOffers& message);
   bool offers_itself(const Offer& offer) const;
+  bool is_forged(const Ordered& message) const;
   bool waits_for_star(mrt::Instant now) const;
-  void publish(mrt::Instant now, const Publish& message);
+  void say_pending(mrt::Instant now);
   void send_pending(mrt::Instant now);
+  void send_carried(mrt::Instant now);
   void note_left(mrt::Instant now, const RosterEntry& entry, GoneReason reason);
 
   // node_migration.cpp
@@ -340,6 +350,7 @@ struct Node::State {
   // node_files.cpp
   void deliver_offer(mrt::Instant now, const Order::Delivery& delivery);
   bool is_here(const MessageId& id) const;
+  bool counts_as_offer(const Ordered& message) const;
   void add_offer(mrt::Instant now, const NodeId& holder, const Offer& offer);
   void remove_offer(mrt::Instant now, const NodeId& holder, const Offer& offer);
   void remove_holder(mrt::Instant now, const NodeId& holder);
@@ -385,6 +396,9 @@ struct Node::State {
   mrt::Instant next_beat = mrt::never;
   mrt::Instant next_silence_check = mrt::never;
 
+  bool had_company = false;     // in this life: it has been in a star of several
+  bool came_by_itself = false;  // into this view: it joined, and was not gathered
+
   // As the supernode
   uint64_t joined_count = 0;
   Seq stable;  // the supernode's own mark, or what it told
@@ -407,6 +421,7 @@ struct Node::State {
   mrt::Instant left_at{};
   std::vector<HeldOffer> standing;  // parts of a list that is coming in
   Tells tells;
+  uint64_t said = 0;  // own broadcasts up to this number were said to this supernode
   std::map<uint64_t, CommandId> chats;  // own broadcasts, until delivered
   std::map<uint64_t, CommandId> merges;
   uint64_t merge_number = 0;

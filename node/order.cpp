@@ -8,73 +8,153 @@
 
 namespace node {
 
-std::optional<Publish> Order::publish(BroadcastKind kind, mrt::Bytes body) {
-  if (pending_.size() >= pending_messages_max || pending_bytes_ + body.size() > pending_bytes_max) {
+std::optional<Publish> Order::publish(BroadcastKind kind, mrt::Bytes body, const Signer& signer) {
+  const size_t size = kept_size(body);
+  if (pending_.size() >= pending_messages_max || pending_bytes_ + size > pending_bytes_max) {
     return std::nullopt;
   }
-  pending_bytes_ += body.size();
-  pending_.push_back({incarnation_, ++last_number_, kind, std::move(body)});
-  return pending_.back();
+  Publish& next = pending_.emplace_back(
+      Publish{incarnation_, ++last_number_, kind, std::move(body), mrt::Signature{}});
+  next.signature = sign_broadcast(signer, next);
+  pending_bytes_ += size;
+  return next;
+}
+
+const Publish* Order::pending_after(uint64_t number) const {
+  const auto next =
+      std::upper_bound(pending_.begin(), pending_.end(), number,
+                       [](uint64_t last, const Publish& one) { return last < one.number; });
+  return next == pending_.end() ? nullptr : &*next;
 }
 
 void Order::drop_pending(uint64_t number) {
   const auto it = std::find_if(pending_.begin(), pending_.end(),
                                [&](const Publish& p) { return p.number == number; });
   if (it == pending_.end()) return;
-  pending_bytes_ -= it->body.size();
+  pending_bytes_ -= kept_size(it->body);
   pending_.erase(it);
 }
 
 void Order::begin_view(Epoch epoch, const NodeId& supernode) {
   CHECK(views_.empty() || epoch > views_.back().epoch);
+  // Views of whose places none came here are not what this one goes on behind.
+  while (!views_.empty() && views_.back().first.value > last_.value + 1) views_.pop_back();
   views_.push_back({epoch, supernode, incarnation_, {last_.value + 1}});
   if (views_.size() > views_max) views_.pop_front();
 }
 
-bool Order::place(const NodeId& sender, const std::string& nick, const Publish& publish) {
+bool Order::place(const RosterEntry& sender, const Publish& publish) {
   CHECK(!views_.empty());
-  const MessageId id{sender, publish.incarnation, publish.number};
-  if (!note_number(id, {last_.value + 1})) return false;
-  append({{epoch(), {last_.value + 1}}, id, nick, publish.kind, publish.body}, false);
+  const MessageId id{sender.node, publish.incarnation, publish.number};
+  if (id.number <= placed_of(id)) return false;
+  append({{epoch(), {last_.value + 1}},
+          id,
+          sender.nick,
+          publish.kind,
+          publish.body,
+          sender.key,
+          publish.signature});
   return true;
+}
+
+bool Order::lacks(const MessageId& id) const {
+  if (carried_.contains(id)) return false;
+  const uint64_t last = placed_of(id);
+  const MessageId before{id.sender, id.incarnation, id.number - 1};
+  return last == 0 || id.number == last + 1 || (id.number > last && carried_.contains(before));
+}
+
+void Order::carry(const Ordered& message) {
+  if (lacks(message.id)) keep_carried(message);
+}
+
+void Order::place_carried() {
+  CHECK(carried_.empty() || !views_.empty());
+  while (!carried_.empty()) {
+    Ordered message = carried_.begin()->second;
+    message.place = {epoch(), {last_.value + 1}};
+    append(message);
+  }
+}
+
+void Order::keep_carried(Ordered message) {
+  const MessageId id = message.id;
+  const size_t size = kept_size(message.body);
+  if (carried_.size() >= carried_messages_max || carried_bytes_ + size > carried_bytes_max) return;
+  if (carried_.try_emplace(id, std::move(message)).second) carried_bytes_ += size;
+}
+
+/// It has its place in this line, and what its sender said before it had one or never will.
+void Order::forget_carried(const MessageId& id) {
+  const auto end = carried_.upper_bound(id);
+  auto it = carried_.lower_bound({id.sender, id.incarnation, 0});
+  while (it != end) {
+    carried_bytes_ -= kept_size(it->second.body);
+    it = carried_.erase(it);
+  }
 }
 
 bool Order::is_forged(const Ordered& message) const {
   const MessageId& id = message.id;
   if (id.sender != self_ || id.incarnation != incarnation_) return false;
-  const auto own =
-      std::lower_bound(pending_.begin(), pending_.end(), id.number,
-                       [](const Publish& one, uint64_t number) { return one.number < number; });
+  const Publish* own = pending_of(id.number);
   // What is not pending any more came back before: it is a repeat, and passed over.
-  if (own == pending_.end() || own->number != id.number) return id.number > last_number_;
-  return own->kind != message.kind || own->body != message.body;
+  if (!own) return id.number > last_number_;
+  return own->kind != message.kind || own->body != message.body ||
+         own->signature != message.signature;
+}
+
+const Publish* Order::pending_of(uint64_t number) const {
+  const auto own =
+      std::lower_bound(pending_.begin(), pending_.end(), number,
+                       [](const Publish& one, uint64_t wanted) { return one.number < wanted; });
+  return own == pending_.end() || own->number != number ? nullptr : &*own;
 }
 
 bool Order::take(const Ordered& message) {
   if (message.place.seq.value != last_.value + 1) return false;
-  const bool is_new = note_number(message.id, message.place.seq);
-  append(message, !is_new);
+  append(message);
   return true;
 }
 
-/// False where a message of that number or a later one of the same life was there before.
-bool Order::note_number(const MessageId& id, Seq seq) {
+uint64_t Order::placed_of(const MessageId& id) const {
+  const auto life = lives_.find({id.sender, id.incarnation});
+  return life == lives_.end() ? 0 : life->second.placed;
+}
+
+/// A life's numbers have no holes: where one is jumped over, nobody holds any more what it said.
+uint64_t Order::skipped_before(const MessageId& id) const {
+  const auto found = lives_.find({id.sender, id.incarnation});
+  if (found == lives_.end() || found->second.heard == 0 || found->second.jumps) return 0;
+  const uint64_t next = std::max(found->second.heard, found->second.placed) + 1;
+  return id.number > next ? id.number - next : 0;
+}
+
+/// False where that number or a later one of the same life was heard here, be it elsewhere: then it
+/// is a repeat here, and may be news to others.
+bool Order::note_placed(const MessageId& id, Seq seq) {
   Life& life = lives_[{id.sender, id.incarnation}];
-  if (id.number <= life.last_number) return false;
-  life = {id.number, seq};
+  life.placed = std::max(life.placed, id.number);
+  life.jumps = false;
+  const bool is_new = id.number > life.heard;
+  if (is_new && !is_kept(seq)) life.heard = id.number;
+  life.last_seq = seq;
   if (lives_.size() > lives_max) {
     lives_.erase(std::min_element(lives_.begin(), lives_.end(), [](const auto& a, const auto& b) {
       return a.second.last_seq < b.second.last_seq;
     }));
   }
-  return true;
+  return is_new;
 }
 
-void Order::append(const Ordered& message, bool repeated) {
+void Order::append(const Ordered& message) {
+  const uint64_t skipped = skipped_before(message.id);
+  const bool repeated = !note_placed(message.id, message.place.seq);
   auto framed = std::make_shared<const mrt::Bytes>(encode_framed(message));
   tail_bytes_ += framed->size();
-  tail_.push_back({message.id, message.kind, std::move(framed), repeated, in_history_});
+  tail_.push_back({message.id, message.kind, std::move(framed), repeated, in_history_, skipped});
   last_ = message.place.seq;
+  forget_carried(message.id);
   trim_tail();
 }
 
@@ -111,11 +191,15 @@ std::optional<Order::Delivery> Order::poll_delivery() {
     }
     // An offer counts again: it may have been withdrawn by its holder's absence meanwhile.
     if (entry.repeated && entry.kind == BroadcastKind::chat) continue;
-    Delivery out{message_of(entry), entry.history};
-    // One whose side had run ahead gets what it missed under this view's epoch: places rise.
+    if (entry.history && delivered_ <= kept_) continue;
+    Delivery out{message_of(entry), entry.history, entry.skipped};
+    // One whose side had run ahead gets what it missed under this view's epoch: places rise. An
+    // offer's place is shown to nobody, and one that comes again says nothing about what follows.
     Place& place = out.message.place;
-    if (place <= told_) place.epoch = epoch();
-    told_ = place;
+    if (entry.kind == BroadcastKind::chat) {
+      if (place <= told_) place.epoch = epoch();
+      told_ = place;
+    }
     trim_tail();
     return out;
   }
@@ -131,14 +215,26 @@ std::optional<uint64_t> Order::on_stable(Seq seq) {
   return number;
 }
 
-/// Takes places back. Own messages that had come back in one of them are pending again.
+/// Takes places back. Own messages that had come back in one of them are pending again; others'
+/// that were heard here are carried, if this side is left for one that it parted from.
 void Order::drop_after(Seq seq) {
   while (!tail_.empty() && last_ > seq) {
     const Held& entry = tail_.back();
-    if (last_ <= delivered_ && entry.id.sender == self_ && entry.id.incarnation == incarnation_) {
-      Publish again{incarnation_, entry.id.number, entry.kind, message_of(entry).body};
-      pending_bytes_ += again.body.size();
+    const bool own = entry.id.sender == self_ && entry.id.incarnation == incarnation_;
+    const auto life = lives_.find({entry.id.sender, entry.id.incarnation});
+    if (life != lives_.end()) {
+      life->second.placed = std::min(life->second.placed, entry.id.number - 1);
+    }
+    if (!own && (last_ <= delivered_ || entry.repeated)) {
+      keep_carried(message_of(entry));
+    }
+    if (own && last_ <= delivered_) {
+      Ordered placed = message_of(entry);
+      Publish again{incarnation_, entry.id.number, entry.kind, std::move(placed.body),
+                    placed.signature};
+      pending_bytes_ += kept_size(again.body);
       pending_.push_front(std::move(again));
+      if (!own_unstable_.empty() && own_unstable_.back().first == last_) own_unstable_.pop_back();
     }
     tail_bytes_ -= entry.framed->size();
     tail_.pop_back();
@@ -152,18 +248,24 @@ uint64_t Order::enter_view(Epoch epoch, const NodeId& supernode, Incarnation lif
   uint64_t missed = 0;
   forget_undelivered();
   // Places above the point where the lines part belong to this side alone. Its senders say what
-  // lay there again; whoever had it knows it as a repeat. What follows `delivered` may begin
-  // further up, where the supernode holds no more.
+  // lay there again, and others for those who cannot; whoever had it knows it as a repeat. What
+  // follows `delivered` may begin further up, where the supernode holds no more.
   const Seq parted = std::min(delivered, common_place(line).value_or(delivered));
+  // What of this side's places cannot be told any more is taken for none.
+  if (!resumed || parted.value + 1 < held_from().value) {
+    for (auto& [id, known] : lives_) known.placed = 0;
+  }
   drop_after(resumed ? parted : Seq{held_from().value - 1});
   if (!resumed || last_ != delivered) {
-    if (resumed && last_ < delivered) missed = delivered.value - last_.value;
+    if (resumed) missed = delivered.value - std::min({last_, parted, delivered}).value;
+    for (auto& [id, known] : lives_) known.jumps = true;
     tail_.clear();
     tail_bytes_ = 0;
     own_unstable_.clear();
   }
   if (!resumed) views_.clear();
   last_ = delivered_ = deliverable_ = delivered;
+  kept_ = std::min(kept_, delivered);  // what lay above was the history of that line
   while (!views_.empty() && views_.back().first > delivered) views_.pop_back();
   // It comes from a view that is not in this line, where the same epoch meant other places.
   if (apart && this->epoch() < before) told_ = std::max(told_, Place{epoch, delivered});
@@ -188,13 +290,18 @@ void Order::adopt_line(Epoch epoch, const std::vector<ViewMark>& line) {
   if (!views.empty()) views_ = std::move(views);
 }
 
+bool Order::is_line_held() const {
+  return std::all_of(views_.begin(), views_.end(),
+                     [this](const View& view) { return view.first.value <= last_.value + 1; });
+}
+
 void Order::forget_undelivered() {
   while (last_ > delivered_) {
     const Held& entry = tail_.back();
     if (!entry.repeated) {
       const auto life = lives_.find({entry.id.sender, entry.id.incarnation});
       if (life != lives_.end()) {
-        life->second.last_number = std::min(life->second.last_number, entry.id.number - 1);
+        life->second.heard = std::min(life->second.heard, entry.id.number - 1);
       }
     }
     drop_after({last_.value - 1});
@@ -235,11 +342,11 @@ Order::ResumePoint Order::resume_point(const std::vector<ViewMark>& line, size_t
     // What lies before the tail cannot be repeated: the newcomer is told by the jump.
     return {true, std::max(*common, Seq{held_from().value - 1})};
   }
-  Seq after = last_;
-  for (size_t chats = 0; after >= held_from() && chats < history; after.value--) {
-    if (held(after).kind == BroadcastKind::chat) ++chats;
+  Seq kept = last_;
+  for (size_t chats = 0; kept >= held_from() && chats < history; kept.value--) {
+    if (held(kept).kind == BroadcastKind::chat) ++chats;
   }
-  return {false, after};
+  return {false, {held_from().value - 1}, kept};
 }
 
 std::optional<std::pair<Seq, mrt::SharedBytes>> Order::next_after(Seq after) const {
@@ -260,6 +367,7 @@ bool Order::is_consistent() const {
   for (const Held& entry : tail_) bytes += entry.framed->size();
   return bytes == tail_bytes_ && delivered_ <= deliverable_ && deliverable_ <= last_ &&
          tail_.size() <= last_.value && lives_.size() <= lives_max &&
+         carried_.size() <= carried_messages_max && carried_bytes_ <= carried_bytes_max &&
          std::is_sorted(pending_.begin(), pending_.end(),
                         [](const Publish& a, const Publish& b) { return a.number < b.number; });
 }

@@ -11,6 +11,7 @@
 // 3. An own message is pending until it was delivered here.
 // 4. A supernode delivers to its own user only what is stable; a member what it took.
 // 5. At most tail_messages_max messages and tail_bytes_max bytes are kept for others.
+// 6. What others said on a side that was left is carried until it has a place in this line.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +22,7 @@
 #include <vector>
 
 #include "mrt/types.h"
+#include "node/broadcast_proof.h"
 #include "node/ids.h"
 #include "node/message.h"
 
@@ -32,6 +34,10 @@ inline constexpr size_t tail_bytes_max = 16 * 1024 * 1024;
 // Own messages that wait for a supernode: as many as could be served again.
 inline constexpr size_t pending_messages_max = 10'000;
 inline constexpr size_t pending_bytes_max = 16 * 1024 * 1024;
+// What is carried from a side that was left: as far back as a side can be served, and half of what
+// may wait for the connection over which it is said.
+inline constexpr size_t carried_messages_max = tail_messages_max;
+inline constexpr size_t carried_bytes_max = 4 * 1024 * 1024;
 // Lives of senders that are remembered for telling repeats: every member of a full star
 // restarting four times. The one that was silent longest is forgotten first.
 inline constexpr size_t lives_max = 16'384;
@@ -47,13 +53,17 @@ class Order {
   struct Delivery {
     Ordered message;
     bool history = false;
+    uint64_t skipped = 0;  // that its sender said before, after what was heard, and that none has
   };
 
   // A sender's side.
-  /// The next own message; nothing at pending_messages_max or pending_bytes_max.
-  std::optional<Publish> publish(BroadcastKind kind, mrt::Bytes body);
+  /// The next own message, signed; nothing at pending_messages_max or pending_bytes_max.
+  std::optional<Publish> publish(BroadcastKind kind, mrt::Bytes body, const Signer& signer);
   const std::deque<Publish>& pending() const { return pending_; }
+  bool is_pending(uint64_t number) const { return pending_of(number) != nullptr; }
   bool has_pending() const { return !pending_.empty(); }
+  /// The first of them above a number; null where none is.
+  const Publish* pending_after(uint64_t number) const;
   /// Forgets an own message that cannot be said any more.
   void drop_pending(uint64_t number);
 
@@ -61,10 +71,17 @@ class Order {
   /// Begins an epoch of `supernode`, in this life, behind all that was taken.
   void begin_view(Epoch epoch, const NodeId& supernode);
   /// Gives a message its place; false where it had one already.
-  bool place(const NodeId& sender, const std::string& nick, const Publish& publish);
+  bool place(const RosterEntry& sender, const Publish& publish);
+  /// What is not known here, nor would keep out for good what its sender said before.
+  bool lacks(const MessageId& id) const;
+  /// Takes over what a member carries, where it is lacking.
+  void carry(const Ordered& message);
+  /// Gives what is carried its places, before anything else that its senders say.
+  void place_carried();
 
   // Everybody's.
-  /// It says that this node said it in this life, and it did not: someone forges.
+  /// It says that this node said it in this life, and it did not: someone forges. Of what is not
+  /// pending any more only the signature tells.
   bool is_forged(const Ordered& message) const;
   /// False where the message does not follow the last one: the caller asks anew.
   bool take(const Ordered& message);
@@ -84,24 +101,35 @@ class Order {
   /// good.
   uint64_t enter_view(Epoch epoch, const NodeId& supernode, Incarnation life, Seq delivered,
                       bool resumed, bool apart = true, const std::vector<ViewMark>& line = {});
-  /// What is taken until history_ends() was said before this node joined.
-  void history_begins() { in_history_ = true; }
+  /// What is taken until history_ends() was said before this node joined; up to `kept` the user is
+  /// not told.
+  void history_begins(Seq kept) {
+    in_history_ = true;
+    kept_ = kept;
+  }
   void history_ends() { in_history_ = false; }
   /// A supernode that becomes a member: what it placed and nobody confirmed is taken back.
   void forget_undelivered();
+  /// What others said on a side that was left and has no place in this line yet; each life's in
+  /// its order.
+  const std::map<MessageId, Ordered>& carried() const { return carried_; }
 
   // And at the one that takes it in.
   struct ResumePoint {
     bool resumed;
-    Seq after;  // send what lies above
+    Seq after;   // send what lies above
+    Seq kept{};  // of that, what is not above this is only to be kept for others
   };
   /// Where one that came through these views (newest first) goes on: behind the last place that
-  /// both have. A stranger gets the last `history` chat messages.
+  /// both have. A stranger gets all that is held, and is told the last `history` chat messages.
   ResumePoint resume_point(const std::vector<ViewMark>& line, size_t history) const;
   /// The views that this node came through, newest first, and how far it delivered in each.
   std::vector<ViewMark> line() const { return line_up_to(delivered_); }
   /// The same, with what was not delivered yet: how far those go who are led from here.
   std::vector<ViewMark> whole_line() const { return line_up_to(last_); }
+  /// Whether all of them begin within or right behind what came here: one who leads on from here
+  /// tells others by them where they go on.
+  bool is_line_held() const;
 
   /// The framed bytes of the first message above `after`, and its seq; nothing at the end. A
   /// seq further on than after + 1 means that those between are not held any more.
@@ -126,9 +154,12 @@ class Order {
     mrt::SharedBytes framed;
     bool repeated;  // had been delivered under another place
     bool history;
+    uint64_t skipped;  // numbers of its sender
   };
   struct Life {
-    uint64_t last_number = 0;
+    uint64_t heard = 0;   // its last number that was taken here, in whatever line
+    uint64_t placed = 0;  // its last number that is known to have a place in this line
+    bool jumps = false;   // what lies between its last number and its next was told as missed
     Seq last_seq;
   };
   struct View {
@@ -138,14 +169,20 @@ class Order {
     Seq first;
   };
 
+  const Publish* pending_of(uint64_t number) const;
   void adopt_line(Epoch epoch, const std::vector<ViewMark>& line);
-  bool note_number(const MessageId& id, Seq seq);
+  uint64_t placed_of(const MessageId& id) const;
+  bool is_kept(Seq seq) const { return in_history_ && seq <= kept_; }
+  uint64_t skipped_before(const MessageId& id) const;
+  bool note_placed(const MessageId& id, Seq seq);
   Seq last_of_view(size_t index) const;
   std::vector<ViewMark> line_up_to(Seq seq) const;
   std::optional<Seq> common_place(const std::vector<ViewMark>& line) const;
-  void append(const Ordered& message, bool repeated);
+  void append(const Ordered& message);
   void trim_tail();
   void drop_after(Seq seq);
+  void keep_carried(Ordered message);
+  void forget_carried(const MessageId& id);
   const Held& held(Seq seq) const;
   static Ordered message_of(const Held& entry);
 
@@ -155,6 +192,8 @@ class Order {
   std::deque<Publish> pending_;
   size_t pending_bytes_ = 0;
   std::deque<std::pair<Seq, uint64_t>> own_unstable_;  // own, delivered, not yet stable
+  std::map<MessageId, Ordered> carried_;
+  size_t carried_bytes_ = 0;
 
   std::deque<Held> tail_;  // seqs held_from() to last_
   size_t tail_bytes_ = 0;
@@ -163,6 +202,7 @@ class Order {
   Seq deliverable_;
   Place told_;  // the last place that the user was told
   bool in_history_ = false;
+  Seq kept_;  // history up to here is kept for others
   std::deque<View> views_;
   std::map<std::pair<NodeId, Incarnation>, Life> lives_;
 };

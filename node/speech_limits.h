@@ -23,6 +23,9 @@ struct SpeechLimits {
   mrt::Allowance bytes{16 * 1024 * 1024, 4 * 1024 * 1024};
   // Opening a private message costs its receiver 0.2 ms: 2 % of a core for each sender.
   mrt::Allowance tells{100, 200};
+  // Proving what a member carries costs 0.1 ms: a tenth of a core for each member. As much as can
+  // be carried is proven in 10 s. What is proven at once costs less than coming in anew does.
+  mrt::Allowance proofs{1'000, 20};
   // Hello, Suspect, Gather, Survivor, Want, Merge. One that waits for a busy supernode says Hello
   // ten times a second; nothing else comes near.
   mrt::Allowance calls{20, 50};
@@ -33,7 +36,8 @@ struct SpeechLimits {
   void note(mrt::Instant now, const Message& message, size_t bytes);
   bool is_exceeded(mrt::Instant now) const { return now < usable_at(); }
   mrt::Instant usable_at() const {
-    return std::max({messages.usable_at(), bytes.usable_at(), tells.usable_at()});
+    return std::max(
+        {messages.usable_at(), bytes.usable_at(), tells.usable_at(), proofs.usable_at()});
   }
 };
 

@@ -13,7 +13,7 @@ bool until(Star& star, Duration limit, const std::string& what, const std::funct
   const Instant end = star.now() + limit;
   while (!done()) {
     if (star.now() >= end) {
-      star.checker().report(star.now(), "did not happen in time: " + what);
+      star.checker().report(star.now(), {"did not happen in time: " + what});
     }
     if (!star.run(5ms)) return false;
   }
@@ -21,11 +21,12 @@ bool until(Star& star, Duration limit, const std::string& what, const std::funct
 }
 
 bool until_settled(Star& star, Duration limit) {
-  std::optional<std::string> missing;
+  std::optional<Finding> missing;
   const Instant end = star.now() + limit;
   while ((missing = star.unsettled())) {
     if (star.now() >= end) {
-      star.checker().report(star.now(), "not settled in time: " + *missing);
+      missing->what = "not settled in time: " + missing->what;
+      star.checker().report(star.now(), *missing);
     }
     if (!star.run(50ms)) return false;
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace node::sim {
 
@@ -13,21 +14,34 @@ static std::string place_text(uint64_t epoch, uint64_t seq) {
 }
 
 std::string Checker::name(Life life) const {
-  return "life " + std::to_string(life.value) + " (" + lives_.at(life).identity.substr(0, 8) + ")";
+  const State& state = lives_.at(life);
+  const std::string& who = state.nick.empty() ? state.identity : state.nick;
+  return who.substr(0, 8) + " (life " + std::to_string(life.value) + ')';
 }
 
-void Checker::report(Instant now, const std::string& what) {
-  if (!violation_) violation_ = {now, what};
+std::string Checker::name(const Identity& identity) const {
+  const auto life = life_of_.find(identity);
+  return life == life_of_.end() ? identity.substr(0, 8) : name(life->second);
 }
 
-void Checker::report(Instant now, Life life, const std::string& what) {
-  report(now, name(life) + ' ' + what);
+Finding Checker::finding(Life life, const std::string& what, std::vector<size_t> messages) const {
+  return {name(life) + ' ' + what, {life}, std::move(messages)};
+}
+
+void Checker::report(Instant now, Finding finding) {
+  if (!violation_) violation_ = Violation{std::move(finding), now};
+}
+
+void Checker::report(Instant now, Life life, const std::string& what,
+                     const std::vector<size_t>& messages) {
+  report(now, finding(life, what, messages));
 }
 
 // What the script does.
 
-void Checker::on_start(Life life, const Identity& identity) {
+void Checker::on_start(Life life, const Identity& identity, const std::string& nick) {
   lives_[life].identity = identity;
+  lives_[life].nick = nick;
   life_of_[identity] = life;
 }
 
@@ -51,6 +65,7 @@ void Checker::on_download(Life life, const std::string& name) {
 // What nodes tell.
 
 void Checker::on_view(Instant now, Life life, uint64_t epoch, const Identity& supernode) {
+  check_ahead(now);
   if (epoch == 0) return;  // not in any star yet
   State& state = lives_.at(life);
   const View view{epoch, supernode == state.identity ? life : life_of_.at(supernode)};
@@ -100,6 +115,7 @@ std::optional<Checker::View> Checker::view_of(const State& state, uint64_t epoch
 }
 
 void Checker::on_heard(Instant now, Life life, const Heard& heard) {
+  check_ahead(now);
   ++heard_count_;
   State& state = lives_.at(life);
   const std::string where = " at " + place_text(heard.epoch, heard.seq);
@@ -110,55 +126,106 @@ void Checker::on_heard(Instant now, Life life, const Heard& heard) {
   }
   const Said& original = said_[*said];
   if (!state.heard.insert(*said).second) {
-    report(now, life, "heard \"" + original.text.substr(0, 40) + "\" twice, again" + where);
+    report(now, life, "heard \"" + original.text.substr(0, 40) + "\" twice, again" + where,
+           {*said});
   }
   uint64_t& number_last = state.number_last[original.sender];
   if (original.number <= number_last) {
     report(now, life,
            "heard number " + std::to_string(original.number) + " of " + name(original.sender) +
-               " after " + std::to_string(number_last) + where);
+               " after " + std::to_string(number_last) + where,
+           {*said});
   }
   number_last = original.number;
   if (!state.delivered.empty()) {
     const Delivery& last = state.delivered.back();
     if (std::pair(heard.epoch, heard.seq) <= std::pair(last.epoch, last.seq)) {
-      report(now, life, "heard" + where + " after " + place_text(last.epoch, last.seq));
+      report(now, life, "heard" + where + " after " + place_text(last.epoch, last.seq), {*said});
     }
   }
+  ++said_[*said].heard_by;
+  said_[*said].seqs.insert(heard.seq);
   state.delivered.push_back({heard.epoch, heard.seq, *said});
+  // What it takes from one that leads it next, it may be told before it is told who that is.
+  if (!ahead_ && original.heard_by == 1 && !state.views.empty() &&
+      state.views.back() == View{heard.epoch, life}) {
+    ahead_ = {now, life, state.views.back(), state.delivered.back()};
+  }
   if (!heard.history) delays_.push_back(now - original.at);
   if (const auto view = view_of(state, heard.epoch)) {
     const auto [place, is_new] = places_.try_emplace({*view, heard.seq}, *said);
     if (!is_new && place->second != *said) {
       report(now, life,
              "heard \"" + original.text.substr(0, 40) + '"' + where + " where others heard \"" +
-                 said_[place->second].text.substr(0, 40) + '"');
+                 said_[place->second].text.substr(0, 40) + '"',
+             {*said, place->second});
     }
   }
 }
 
-void Checker::on_gap(Life life, uint64_t count) { lives_.at(life).gap += count; }
+/// By one that came after it was said: it keeps that for others, and tells its user nothing of it.
+bool Checker::may_be_kept(const State& state, const Said& said) const {
+  return std::any_of(state.peers.begin(), state.peers.end(), [&](const Identity& peer) {
+    return !was_owed(said, lives_.at(life_of_.at(peer)));
+  });
+}
+
+void Checker::check_ahead(Instant now) {
+  if (!ahead_ || now == ahead_->at) return;
+  const Ahead ahead = *std::exchange(ahead_, std::nullopt);
+  const State& state = lives_.at(ahead.life);
+  const Said& said = said_[ahead.what.said];
+  if (said.heard_by > 1 || state.peers.empty() || may_be_kept(state, said) ||
+      state.views.back() != ahead.view) {
+    return;
+  }
+  report(ahead.at, ahead.life,
+         "leads others and heard \"" + said_[ahead.what.said].text.substr(0, 40) + "\" at " +
+             place_text(ahead.what.epoch, ahead.what.seq) + " before any of them",
+         {ahead.what.said});
+}
+
+void Checker::on_gap(Instant now, Life life, uint64_t count, const Identity& from) {
+  State& state = lives_.at(life);
+  state.gaps.push_back({now, count, state.delivered.size(), from});
+}
+
+void Checker::on_safe(Instant now, Life life, uint64_t number) {
+  const State& state = lives_.at(life);
+  const auto said = state.said.find(number);
+  if (said == state.said.end()) return;  // an offer: the script does not know its number
+  const size_t enough = state.peers.empty() || may_be_kept(state, said_[said->second]) ? 1 : 2;
+  if (said_[said->second].heard_by < enough) {
+    report(now, life,
+           "was told that \"" + said_[said->second].text.substr(0, 40) + "\" is safe, which " +
+               std::to_string(said_[said->second].heard_by) + " heard",
+           {said->second});
+  }
+}
 
 void Checker::on_peer_joined(Instant now, Life life, const Identity& peer) {
-  if (!lives_.at(life).peers.insert(peer).second) report(now, life, "saw " + peer + " join twice");
+  check_ahead(now);
+  if (!lives_.at(life).peers.insert(peer).second)
+    report(now, life, "saw " + name(peer) + " join twice");
 }
 
 void Checker::on_peer_left(Instant now, Life life, const Identity& peer) {
+  check_ahead(now);
   if (lives_.at(life).peers.erase(peer) == 0) {
-    report(now, life, "saw " + peer + " leave that had not joined");
+    report(now, life, "saw " + name(peer) + " leave that had not joined");
   }
 }
 
 void Checker::on_offered(Instant now, Life life, const OfferSeen& offer) {
   if (!lives_.at(life).offers.insert(offer).second) {
-    report(now, life, "was told twice that " + offer.holder + " offers " + offer.name);
+    report(now, life, "was told twice that " + name(offer.holder) + " offers " + offer.name);
   }
 }
 
 void Checker::on_withdrawn(Instant now, Life life, const OfferSeen& offer) {
   if (lives_.at(life).offers.erase(offer) == 0) {
     report(now, life,
-           "was told that " + offer.name + " is withdrawn by " + offer.holder +
+           "was told that " + offer.name + " is withdrawn by " + name(offer.holder) +
                ", and never that it was offered");
   }
 }
@@ -185,6 +252,7 @@ void Checker::on_download_failed(Instant now, Life life, const std::string& name
 // At the end.
 
 void Checker::check_agreement(Instant now) {
+  check_ahead(now + mrt::Duration(1));
   // Who passed from which view to which, not by merging, and not by coming later.
   std::map<Passing, std::vector<Life>> groups;
   for (const auto& [life, state] : lives_) {
@@ -197,6 +265,28 @@ void Checker::check_agreement(Instant now) {
   }
   for (const auto& [passing, group] : groups) {
     for (size_t i = 1; i < group.size(); ++i) check_pair(now, passing.first, group[0], group[i]);
+    if (one_line_) check_end(now, passing.first, group[0]);
+  }
+}
+
+/// Where one that was gathered out of a view heard its last place, the view was over for all.
+void Checker::check_end(Instant now, const View& view, Life gathered) {
+  uint64_t end = 0;
+  std::set<size_t> brought;  // a repeat of it is no news
+  for (const Delivery& one : lives_.at(gathered).delivered) {
+    if (one.epoch > view.first) continue;
+    end = std::max(end, one.seq);
+    brought.insert(one.said);
+  }
+  for (const auto& [place, said] : places_) {
+    if (place.first != view || place.second <= end || brought.contains(said)) continue;
+    Finding found =
+        finding(gathered,
+                "left epoch " + std::to_string(view.first) + " at place " + std::to_string(end) +
+                    ", and it went on without: \"" + said_[said].text.substr(0, 40) + "\" at " +
+                    std::to_string(place.second),
+                {said});
+    return report(now, std::move(found));
   }
 }
 
@@ -237,6 +327,13 @@ void Checker::check_pair(Instant now, const View& view, Life a, Life b) {
   };
   spare(b, of_a);
   spare(a, of_b);
+  // What was said before one of them came is history to that one, told or not.
+  for (auto* places : {&of_a, &of_b}) {
+    std::erase_if(*places, [&](const auto& one) {
+      const Said& said = said_[one.second];
+      return !was_owed(said, lives_.at(a)) || !was_owed(said, lives_.at(b));
+    });
+  }
   // Who came into the view from elsewhere has no more than what came after.
   const auto trim = [](const auto& newcomers, auto& others) {
     if (newcomers.empty()) {
@@ -257,105 +354,14 @@ void Checker::check_pair(Instant now, const View& view, Life a, Life b) {
                ? std::string("nothing more")
                : std::to_string(at->first) + " \"" + said_[at->second].text.substr(0, 40) + '"';
   };
-  report(now, a,
-         "and " + name(b) + " left epoch " + std::to_string(view.first) +
+  Finding found = finding(
+      a, "and " + name(b) + " left epoch " + std::to_string(view.first) +
              " together, yet heard different things in it: " + describe(differ.first, of_a.end()) +
              " and " + describe(differ.second, of_b.end()));
-}
-
-/// The first offer that only one of the two has.
-static std::string difference(const std::set<OfferSeen>& known, const std::set<OfferSeen>& real) {
-  std::vector<OfferSeen> only;
-  std::set_symmetric_difference(known.begin(), known.end(), real.begin(), real.end(),
-                                std::back_inserter(only));
-  const OfferSeen& first = only.front();
-  return (real.contains(first) ? "not " : "wrongly ") + first.name + " of " +
-         first.holder.substr(0, 8);
-}
-
-std::optional<std::string> Checker::unsettled(const std::vector<Standing>& living) const {
-  if (living.empty()) return std::nullopt;
-  std::set<Identity> here;
-  std::set<OfferSeen> offers;
-  const Standing* supernode = nullptr;
-  for (const Standing& one : living) {
-    const State& state = lives_.at(one.life);
-    here.insert(state.identity);
-    for (const OfferSeen& offer : state.offers) {
-      if (offer.holder == state.identity) offers.insert(offer);
-    }
-    if (!one.is_supernode) continue;
-    if (supernode) return name(supernode->life) + " and " + name(one.life) + " are supernodes";
-    supernode = &one;
-  }
-  if (!supernode && living.size() > 1) return "nobody is the supernode";
-  for (const Standing& one : living) {
-    const State& state = lives_.at(one.life);
-    if (supernode &&
-        (one.epoch != supernode->epoch || one.supernode != lives_.at(supernode->life).identity)) {
-      return name(one.life) + " follows " + one.supernode.substr(0, 8) + " in epoch " +
-             std::to_string(one.epoch) + ", not " + name(supernode->life) + " in " +
-             std::to_string(supernode->epoch);
-    }
-    if (one.roster != here) {
-      return name(one.life) + " has " + std::to_string(one.roster.size()) +
-             " in its roster, not the " + std::to_string(here.size()) + " who are here";
-    }
-    std::set<Identity> told = state.peers;
-    told.insert(state.identity);
-    if (told != here) {
-      return name(one.life) + " was told of " + std::to_string(told.size()) +
-             " peers by joined and left, not of the " + std::to_string(here.size());
-    }
-    for (const auto* known : {&one.offers, &state.offers}) {
-      if (*known == offers) continue;
-      return name(one.life) + (known == &one.offers ? " lists " : " was told of ") +
-             std::to_string(known->size()) + " offers, not of the " +
-             std::to_string(offers.size()) + " that stand: " + difference(*known, offers);
-    }
-    for (const std::string& file : state.downloads) {
-      const auto held = [&](const OfferSeen& offer) { return offer.name == file; };
-      if (std::any_of(offers.begin(), offers.end(), held)) {
-        return name(one.life) + " still waits for " + file;
-      }
-    }
-  }
-  return missing_chat(living);
-}
-
-bool Checker::was_owed(const Said& said, const State& hearer) const {
-  const State& sender = lives_.at(said.sender);
-  return std::any_of(hearer.stars.begin(), hearer.stars.end(), [&](const auto& star) {
-    const auto of_sender = sender.stars.find(star.first);
-    return star.second <= said.at && of_sender != sender.stars.end() &&
-           of_sender->second <= said.at;
-  });
-}
-
-std::optional<std::string> Checker::missing_chat(const std::vector<Standing>& living) const {
-  std::set<Life> alive;
-  for (const Standing& one : living) alive.insert(one.life);
-  std::vector<bool> owed(said_.size(), false);
-  for (size_t i = 0; i < said_.size(); ++i) {
-    owed[i] = alive.contains(said_[i].sender);
-  }
-  for (const Life life : alive) {
-    for (const size_t said : lives_.at(life).heard) owed[said] = true;
-  }
-  for (const Life life : alive) {
-    const State& state = lives_.at(life);
-    uint64_t missing = 0;
-    size_t first = 0;
-    for (size_t i = 0; i < said_.size(); ++i) {
-      if (!owed[i] || state.heard.contains(i) || !was_owed(said_[i], state)) continue;
-      if (missing++ == 0) first = i;
-    }
-    if (missing > state.gap) {
-      return name(life) + " has not heard " + std::to_string(missing) + " messages, first \"" +
-             said_[first].text.substr(0, 40) + "\" of " + name(said_[first].sender);
-    }
-  }
-  return std::nullopt;
+  found.lives.push_back(b);
+  if (differ.first != of_a.end()) found.messages.push_back(differ.first->second);
+  if (differ.second != of_b.end()) found.messages.push_back(differ.second->second);
+  report(now, std::move(found));
 }
 
 }  // namespace node::sim

@@ -48,6 +48,11 @@ class MemoryDisk {
   std::vector<std::string> received() const;
   /// Bytes that may still be written; no limit at the start.
   void set_room(uint64_t bytes) { room_ = bytes; }
+  /// How long requests take from now on; latency and rate alone count.
+  void set_speed(const MemoryDiskConfig& speed) {
+    config_.latency = speed.latency;
+    config_.bytes_per_second = speed.bytes_per_second;
+  }
   /// Reads (or writes) fail with an I/O error while set.
   void set_reads_fail(bool fail) { reads_fail_ = fail; }
   void set_writes_fail(bool fail) { writes_fail_ = fail; }

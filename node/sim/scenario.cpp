@@ -22,7 +22,11 @@ const std::vector<Scenario>& scenarios() {
       {"kill", "the supernode is killed", 6, 2, 15s, scripts::kill},
       {"freeze", "the supernode is frozen, and thaws as a member", 6, 3, 30s, scripts::freeze},
       {"blink", "the supernode is frozen for a moment only", 6, 2, 15s, scripts::blink},
+      {"slow", "all that the supernode says comes too late", 6, 3, 30s, scripts::slow},
       {"cut", "the supernode is cut off in silence, and comes back", 6, 3, 30s, scripts::cut},
+      {"deaf", "two do not hear the supernode, and all others do", 6, 5, 30s, scripts::deaf},
+      {"mute", "the first successor is frozen for longer than it may be silent", 6, 3, 30s,
+       scripts::mute},
       {"two-dead", "supernode and successor die at once", 7, 3, 20s, scripts::two_dead},
       {"hand-over", "the supernode gives its role away, and again", 6, 2, 15s, scripts::hand_over},
       {"restart", "nodes die and come again", 6, 3, 20s, scripts::restart},
@@ -31,9 +35,19 @@ const std::vector<Scenario>& scenarios() {
        scripts::migrating_file},
       {"resume", "an asker dies in the middle and asks again", 4, 3, 30s, scripts::resume},
       {"crowd", "all join at once, and each says one thing", 200, 2, 30s, scripts::crowd},
+      {"rush", "all join at once, within a second", 80, 2, 15s, scripts::rush},
+      {"throng", "a thousand join within a second, and no roster storm", 1'000, 20, 60s,
+       scripts::throng},
+      {"wide", "the supernode is killed, 100 ms and 2 % loss away from all", 200, 3, 60s,
+       scripts::wide},
+      {"backlog", "a node is away for more messages than are kept", 4, 3, 60s, scripts::backlog},
       {"split", "the network falls into two parts and heals", 7, 3, 60s, scripts::split},
+      {"bequest", "the network falls into two parts, and in each one who spoke dies", 8, 6, 60s,
+       scripts::bequest},
       {"storm", "seed-drawn load and faults, but no partition", 7, 4, 60s, scripts::storm},
       {"tempest", "seed-drawn load and faults of every kind", 7, 4, 90s, scripts::tempest},
+      {"hurricane", "the number of nodes is drawn as well, and restarts, slow disks, 40 % loss", 0,
+       2, 120s, scripts::hurricane},
   };
   return all;
 }
@@ -43,6 +57,19 @@ const Scenario* find_scenario(std::string_view name) {
     if (scenario.name == name) return &scenario;
   }
   return nullptr;
+}
+
+size_t node_count(const Scenario& scenario, const Play& play) {
+  if (play.nodes != 0) return play.nodes;
+  if (scenario.nodes != 0) return scenario.nodes;
+  // A source of its own: what else is drawn is the same for whoever gives the number.
+  mrt::Random random(mrt::seed_from(~play.seed));
+  // Small stars have most of what can happen, and cost a hundredth.
+  const uint64_t size = random.below(100);
+  if (size < 60) return 2 + random.below(7);
+  if (size < 90) return 9 + random.below(22);
+  if (size < 99) return 31 + random.below(50);
+  return 81 + random.below(120);
 }
 
 /// One of the three networks that the contract's users have.
@@ -76,7 +103,7 @@ Outcome play(const Scenario& scenario, const Play& play,
   config.world.link = play.link.value_or(drawn);
   config.sealed = play.sealed;
   Play whole = play;
-  if (whole.nodes == 0) whole.nodes = scenario.nodes;
+  whole.nodes = node_count(scenario, play);
 
   Star star(config);
   for (size_t i = 0; i < whole.nodes; ++i) star.add_seat();
@@ -95,6 +122,7 @@ Outcome play(const Scenario& scenario, const Play& play,
   outcome.chat_delays = star.checker().delays();
   std::sort(outcome.chat_delays.begin(), outcome.chat_delays.end());
   outcome.migrations = star.migrations();
+  outcome.figures = star.figures();
   outcome.world = star.world().counters();
   outcome.links = star.world().link_counters();
   return outcome;
@@ -102,7 +130,7 @@ Outcome play(const Scenario& scenario, const Play& play,
 
 std::string command_for(const Scenario& scenario, const Play& play) {
   std::string line = "thuban sim --scenario " + std::string(scenario.name) + " --nodes " +
-                     std::to_string(play.nodes == 0 ? scenario.nodes : play.nodes) + " --seed " +
+                     std::to_string(node_count(scenario, play)) + " --seed " +
                      std::to_string(play.seed);
   if (play.link) {
     line += " --loss " + std::to_string(play.link->loss) + " --delay " +

@@ -31,7 +31,7 @@ struct Play {
 struct Scenario {
   std::string_view name;
   std::string_view what;
-  size_t nodes;
+  size_t nodes;  // 0: drawn from the seed, 2 to 200
   size_t nodes_min;
   Duration settle_limit;  // virtual time from the end of all faults to rest
   void (*script)(Star& star, mrt::Random& random, const Play& play);
@@ -47,12 +47,15 @@ struct Outcome {
   uint64_t received = 0;
   std::vector<Duration> chat_delays;  // sorted
   std::vector<MigrationSeen> migrations;
+  std::vector<Figure> figures;
   WorldCounters world;
   LinkCounters links;
 };
 
 const std::vector<Scenario>& scenarios();
 const Scenario* find_scenario(std::string_view name);
+/// How many there are in that run.
+size_t node_count(const Scenario& scenario, const Play& play);
 
 /// `prepare` may watch the star before anything happens.
 Outcome play(const Scenario& scenario, const Play& play,

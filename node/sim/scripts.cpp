@@ -10,7 +10,20 @@ using namespace std::chrono_literals;
 // What the supernode is when the star is gathered: nobody else can be one yet.
 static constexpr size_t host_seat = 0;
 
+/// Nothing happened for which a supernode would have to be replaced.
+static void expect_no_migration(Star& star) {
+  if (star.migrations().empty()) return;
+  star.checker().report(star.now(), {"a supernode was replaced that was there all the time"});
+}
+
+/// Those who live came along: who is taken for lost has to come in again.
+static void expect_nobody_lost(Star& star) {
+  if (star.wrongly_lost() == 0) return;
+  star.checker().report(star.now(), {"one who lives was not gathered with the others"});
+}
+
 void story(Star& star, mrt::Random& random, const Play& play) {
+  star.checker().expect_one_line();
   if (!gather(star, random)) return;
   if (!talk(star, random, 500ms, 40)) return;
   // Slow enough that the file is on its way when the supernode goes.
@@ -31,21 +44,25 @@ void story(Star& star, mrt::Random& random, const Play& play) {
 }
 
 void chat(Star& star, mrt::Random& random, const Play& play) {
-  if (gather(star, random)) talk(star, random, play.duration.value_or(3s), 100);
+  star.checker().expect_one_line();
+  if (!gather(star, random)) return;
+  if (talk(star, random, play.duration.value_or(3s), 100)) expect_no_migration(star);
 }
 
 void burst(Star& star, mrt::Random& random, const Play&) {
+  star.checker().expect_one_line();
   if (!gather(star, random)) return;
   const size_t sender = random.below(star.seat_count());
   for (int i = 0; i < 300; ++i) star.chat(sender, "burst");
   star.chat(random.below(star.seat_count()), std::string(60'000, 'x'));
   for (size_t seat = 0; seat < star.seat_count(); ++seat) star.chat(seat, "after");
   if (star.checker().said_count() != 301 + star.seat_count()) {
-    star.checker().report(star.now(), "somebody refused to say something");
+    star.checker().report(star.now(), {"somebody refused to say something"});
   }
 }
 
 void lossy(Star& star, mrt::Random& random, const Play& play) {
+  star.checker().expect_one_line();
   LinkSpec bad = star.world().link();
   bad.loss = 0.3;
   star.change_links(bad);
@@ -53,10 +70,11 @@ void lossy(Star& star, mrt::Random& random, const Play& play) {
   star.offer(1, "stars.bin", draw_bytes(random, 100'000));
   if (!talk(star, random, play.duration.value_or(3s), 20)) return;
   star.download(2, "stars.bin");
-  until_settled(star, 60s);
+  if (until_settled(star, 60s)) expect_no_migration(star);
 }
 
 void mangled(Star& star, mrt::Random& random, const Play& play) {
+  star.checker().expect_one_line();
   LinkSpec bad = star.world().link();
   bad.duplicate = 0.1;
   bad.reorder = 0.1;
@@ -67,26 +85,31 @@ void mangled(Star& star, mrt::Random& random, const Play& play) {
   star.offer(1, "stars.bin", draw_bytes(random, 300'000));
   if (!talk(star, random, play.duration.value_or(3s), 20)) return;
   star.download(2, "stars.bin");
-  until_settled(star, 60s);
+  if (until_settled(star, 60s)) expect_no_migration(star);
 }
 
 void quit(Star& star, mrt::Random& random, const Play&) {
+  star.checker().expect_one_line();
   if (!gather(star, random)) return;
   if (!talk(star, random, 1s, 50)) return;
   star.quit(host_seat);
   if (!talk(star, random, 200ms, 100)) return;
-  if (until_taken_over(star, host_seat, takeover_limit(star))) talk(star, random, 1s, 50);
+  if (!until_taken_over(star, host_seat, takeover_limit(star))) return;
+  if (talk(star, random, 1s, 50)) expect_nobody_lost(star);
 }
 
 void kill(Star& star, mrt::Random& random, const Play&) {
+  star.checker().expect_one_line();
   if (!gather(star, random)) return;
   if (!talk(star, random, 1s, 50)) return;
   star.kill(host_seat);
   if (!talk(star, random, 200ms, 100)) return;
-  if (until_taken_over(star, host_seat, takeover_limit(star))) talk(star, random, 1s, 50);
+  if (!until_taken_over(star, host_seat, takeover_limit(star))) return;
+  if (talk(star, random, 1s, 50)) expect_nobody_lost(star);
 }
 
 void freeze(Star& star, mrt::Random& random, const Play&) {
+  star.checker().expect_one_line();
   if (!gather(star, random)) return;
   if (!talk(star, random, 1s, 50)) return;
   star.freeze(host_seat);
@@ -98,6 +121,7 @@ void freeze(Star& star, mrt::Random& random, const Play&) {
 }
 
 void blink(Star& star, mrt::Random& random, const Play&) {
+  star.checker().expect_one_line();
   if (!gather(star, random) || !star.run(1s)) return;
   for (int i = 0; i < 5; ++i) {
     star.freeze(host_seat);
@@ -106,8 +130,23 @@ void blink(Star& star, mrt::Random& random, const Play&) {
     if (!talk(star, random, 1s, 20)) return;
   }
   if (star.supernode() != host_seat) {
-    star.checker().report(star.now(), "the supernode lost its role for a blink");
+    star.checker().report(star.now(), {"the supernode lost its role for a blink"});
   }
+}
+
+void slow(Star& star, mrt::Random& random, const Play&) {
+  if (!gather(star, random)) return;
+  if (!talk(star, random, 1s, 50)) return;
+  // It lives, hears all and orders; only what it says is late, by about what a silence may last.
+  const LinkSpec link = star.world().link();
+  LinkSpec late = link;
+  late.delay += random.between(250ms, 800ms);
+  for (size_t seat = 1; seat < star.seat_count(); ++seat) {
+    star.world().change_link(star.host(host_seat), star.host(seat), late);
+  }
+  if (!talk(star, random, 3s, 50)) return;
+  star.change_links(link);
+  talk(star, random, 1s, 20);
 }
 
 void cut(Star& star, mrt::Random& random, const Play&) {
@@ -126,35 +165,81 @@ void cut(Star& star, mrt::Random& random, const Play&) {
   talk(star, random, 1s, 50);
 }
 
-void two_dead(Star& star, mrt::Random& random, const Play&) {
+/// Whom the second seat has as the first to succeed.
+static std::optional<size_t> successor_of(Star& star) {
+  for (const Peer& peer : star.node(1)->peers()) {
+    if (peer.rank == 1) return star.seat_of(peer.node);
+  }
+  star.checker().report(star.now(), {"no successor is known"});
+  return std::nullopt;
+}
+
+void deaf(Star& star, mrt::Random& random, const Play&) {
+  // One whose only word from the supernode is lost when it listens for that (6.2a) may leave it.
+  LinkSpec lossless = star.world().link();
+  lossless.loss = 0;
+  star.change_links(lossless);
   if (!gather(star, random)) return;
   if (!talk(star, random, 1s, 50)) return;
-  std::optional<size_t> successor;
-  for (const Peer& peer : star.node(1)->peers()) {
-    if (peer.rank == 1) successor = star.seat_of(peer.node);
+  const auto successor = successor_of(star);
+  if (!successor) return;
+  // Two agree that the supernode is gone, and all others hear it.
+  star.cut(host_seat, *successor);
+  star.cut(host_seat, *successor == 1 ? 2 : 1);
+  if (!talk(star, random, 3s, 20)) return;
+  if (star.supernode() != host_seat) {
+    star.checker().report(star.now(), {"a supernode was left by those who hear it"});
   }
-  if (!successor) {
-    star.checker().report(star.now(), "no successor is known");
-    return;
+}
+
+void mute(Star& star, mrt::Random& random, const Play&) {
+  star.checker().expect_one_line();
+  if (!gather(star, random)) return;
+  if (!talk(star, random, 2s, 50)) return;
+  const auto successor = successor_of(star);
+  if (!successor) return;
+  star.freeze(*successor);
+  // It is silent for longer than it may be, and not yet for so long that it is removed.
+  const Duration delay = star.world().link().delay;
+  if (!star.run(700ms + 2 * delay)) return;
+  const uint64_t heard = star.checker().heard_count();
+  star.chat(host_seat, "word");
+  if (!star.run(50ms + 2 * delay)) return;
+  if (star.checker().heard_count() > heard) {
+    star.checker().report(star.now(), {"a place was given while the successor was silent"});
   }
+  if (!talk(star, random, 3s, 20)) return;
+  star.thaw(*successor);
+  talk(star, random, 1s, 20);
+}
+
+void two_dead(Star& star, mrt::Random& random, const Play&) {
+  star.checker().expect_one_line();
+  if (!gather(star, random)) return;
+  if (!talk(star, random, 1s, 50)) return;
+  const auto successor = successor_of(star);
+  if (!successor) return;
   star.kill(host_seat);
   star.kill(*successor);
   if (!talk(star, random, 200ms, 100)) return;
-  if (until_taken_over(star, host_seat, 2 * takeover_limit(star))) talk(star, random, 1s, 50);
+  if (!until_taken_over(star, host_seat, 2 * takeover_limit(star))) return;
+  if (talk(star, random, 1s, 50)) expect_nobody_lost(star);
 }
 
 void hand_over(Star& star, mrt::Random& random, const Play&) {
+  star.checker().expect_one_line();
   if (!gather(star, random)) return;
   for (int i = 0; i < 3; ++i) {
     if (!talk(star, random, 1s, 50)) return;
     const auto before = star.supernode();
     if (!before) {
-      star.checker().report(star.now(), "nobody is the supernode");
+      star.checker().report(star.now(), {"nobody is the supernode"});
       return;
     }
     star.hand_over(*before);
     if (!until_taken_over(star, *before, takeover_limit(star))) return;
   }
+  expect_nobody_lost(star);
 }
 
 void restart(Star& star, mrt::Random& random, const Play&) {
@@ -173,6 +258,7 @@ void restart(Star& star, mrt::Random& random, const Play&) {
 }
 
 void files(Star& star, mrt::Random& random, const Play&) {
+  star.checker().expect_one_line();
   if (!gather(star, random)) return;
   // Around the 16 KiB block, nothing at all, and some hundred blocks with a tail.
   const size_t sizes[] = {0, 1, 16'384, 16'385, 400'000, 1'500'007};
@@ -187,7 +273,10 @@ void files(Star& star, mrt::Random& random, const Play&) {
                   "file" + std::to_string(random.below(static_cast<uint64_t>(number))));
     if (random.chance(0.3) && !star.run(10ms)) return;
   }
-  talk(star, random, 1s, 20);
+  if (!talk(star, random, 1s, 20)) return;
+  expect_no_migration(star);
+  // What it offered goes with it.
+  star.kill(star.seat_count() - 1);
 }
 
 /// A star whose links are so slow that a file takes seconds.
@@ -200,6 +289,7 @@ static bool gather_slow(Star& star, mrt::Random& random, uint64_t rate_bytes_per
 }
 
 void migrating_file(Star& star, mrt::Random& random, const Play&) {
+  star.checker().expect_one_line();
   if (!gather_slow(star, random, 1'000'000)) return;
   const size_t holder = 1 + random.below(star.seat_count() - 1);
   star.offer(holder, "stars.bin", draw_bytes(random, 2'000'000));
@@ -262,6 +352,23 @@ void split(Star& star, mrt::Random& random, const Play&) {
   }
   star.divide(side);
   if (!talk(star, random, random.between(0s, 8s), 20)) return;
+  star.heal();
+  talk(star, random, 1s, 20);
+}
+
+void bequest(Star& star, mrt::Random& random, const Play&) {
+  if (!gather(star, random)) return;
+  if (!talk(star, random, 1s, 50)) return;
+  const size_t half = star.seat_count() / 2;
+  std::vector<size_t> side;
+  for (size_t seat = half; seat < star.seat_count(); ++seat) side.push_back(seat);
+  star.divide(side);
+  if (!talk(star, random, 4s, 20)) return;
+  // On each side somebody dies who had been heard there: that the other side hears it as well is
+  // up to those who heard it.
+  star.kill(half - 1);
+  star.kill(star.seat_count() - 1);
+  if (!talk(star, random, random.between(0s, 4s), 20)) return;
   star.heal();
   talk(star, random, 1s, 20);
 }

@@ -19,7 +19,10 @@ void quit(Star& star, mrt::Random& random, const Play& play);
 void kill(Star& star, mrt::Random& random, const Play& play);
 void freeze(Star& star, mrt::Random& random, const Play& play);
 void blink(Star& star, mrt::Random& random, const Play& play);
+void slow(Star& star, mrt::Random& random, const Play& play);
 void cut(Star& star, mrt::Random& random, const Play& play);
+void deaf(Star& star, mrt::Random& random, const Play& play);
+void mute(Star& star, mrt::Random& random, const Play& play);
 void two_dead(Star& star, mrt::Random& random, const Play& play);
 void hand_over(Star& star, mrt::Random& random, const Play& play);
 void restart(Star& star, mrt::Random& random, const Play& play);
@@ -27,8 +30,14 @@ void files(Star& star, mrt::Random& random, const Play& play);
 void migrating_file(Star& star, mrt::Random& random, const Play& play);
 void resume(Star& star, mrt::Random& random, const Play& play);
 void crowd(Star& star, mrt::Random& random, const Play& play);
+void rush(Star& star, mrt::Random& random, const Play& play);
+void throng(Star& star, mrt::Random& random, const Play& play);
+void wide(Star& star, mrt::Random& random, const Play& play);
+void backlog(Star& star, mrt::Random& random, const Play& play);
+void bequest(Star& star, mrt::Random& random, const Play& play);
 void split(Star& star, mrt::Random& random, const Play& play);
 void storm(Star& star, mrt::Random& random, const Play& play);
 void tempest(Star& star, mrt::Random& random, const Play& play);
+void hurricane(Star& star, mrt::Random& random, const Play& play);
 
 }  // namespace node::sim::scripts

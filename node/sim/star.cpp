@@ -140,7 +140,7 @@ std::optional<size_t> Star::supernode() const {
 
 // Commands.
 
-void Star::tell(const std::string& deed) {
+void Star::tell(const Deed& deed) {
   if (deed_watcher_) deed_watcher_(deed);
 }
 
@@ -157,7 +157,7 @@ bool Star::begin(size_t seat, bool as_host) {
   config.addresses = config.sockets;
   config.host = as_host;
   config.history = config_.history;
-  tell(at.nick + (as_host ? " starts as host" : " starts"));
+  tell({Deed::Kind::starts, {seat}, at.nick + (as_host ? " starts as host" : " starts"), at.id});
   at.life = Life{lives_++};
   at.in_star = as_host;
   at.quitting = false;
@@ -165,7 +165,7 @@ bool Star::begin(size_t seat, bool as_host) {
   at.downloads.clear();
   at.joining.reset();
   acquaintance_.on_start(seat);
-  checker_.on_start(at.life, at.id.to_string());
+  checker_.on_start(at.life, at.id.to_string(), at.nick);
   auto program = std::make_unique<NodeProgram>(*this, seat, config, random_.fork());
   at.program = program.get();
   world_.start(at.host, std::move(program));
@@ -205,7 +205,10 @@ bool Star::chat(size_t seat, std::string_view text) {
   if (!is_able(seat)) return false;
   const std::string unique = std::string(text) + " #" + std::to_string(++said_);
   const uint64_t number = node(seat)->chat(now(), CommandId{++commands_}, unique);
-  if (number != 0) checker_.on_said(now(), seats_[seat]->life, number, unique);
+  if (number != 0) {
+    tell({Deed::Kind::says, {seat}, unique});
+    checker_.on_said(now(), seats_[seat]->life, number, unique);
+  }
   world_.wake(host(seat));
   return number != 0;
 }
@@ -240,7 +243,7 @@ bool Star::download(size_t seat, const std::string& name) {
   const CommandId command{++commands_};
   at.downloads[command] = name;
   checker_.on_download(at.life, name);
-  tell(nick(seat) + " asks for " + name);
+  tell({Deed::Kind::asks, {seat}, nick(seat) + " asks for " + name});
   node(seat)->download(now(), command, name);
   world_.wake(at.host);
   return true;
@@ -248,7 +251,7 @@ bool Star::download(size_t seat, const std::string& name) {
 
 bool Star::hand_over(size_t seat) {
   if (!is_able(seat)) return false;
-  tell(nick(seat) + " is told to hand over");
+  tell({Deed::Kind::hands_over, {seat}, nick(seat) + " is told to hand over"});
   node(seat)->hand_over(now(), CommandId{++commands_}, "");
   world_.wake(host(seat));
   return true;
@@ -258,7 +261,7 @@ bool Star::quit(size_t seat) {
   if (!is_able(seat)) return false;
   Seat& at = *seats_[seat];
   at.quitting = true;
-  tell(nick(seat) + " is told to quit");
+  tell({Deed::Kind::quits, {seat}, nick(seat) + " is told to quit"});
   node(seat)->quit(now(), "quit");
   world_.wake(at.host);
   // node.h, rule 3; a node that was frozen meanwhile is not to blame.
@@ -271,18 +274,23 @@ bool Star::quit(size_t seat) {
   return true;
 }
 
-void Star::kill(size_t seat) {
-  if (!seats_[seat]->program) return;
-  tell(nick(seat) + " is killed");
-  end(seat);
-}
-
 void Star::end(size_t seat) {
   Seat& at = *seats_[seat];
   at.program = nullptr;
   at.in_star = false;
   at.disk.crash();
   world_.crash(at.host);
+}
+
+bool Star::wipe(size_t seat) {
+  Seat& at = *seats_[seat];
+  if (at.program) return false;
+  at.identity = random_.fork();
+  at.id = node_id_of(mrt::Identity(at.identity).public_key());
+  at.disk = {};
+  seat_by_id_[at.id] = seat;
+  tell({Deed::Kind::disk, {seat}, at.nick + " loses its state"});
+  return true;
 }
 
 // Time.
@@ -303,13 +311,17 @@ bool Star::run(Duration time) {
 
 std::optional<Duration> Star::settle(Duration limit) {
   const Instant start = now();
+  tell({Deed::Kind::calm, {}, "all faults end"});
   heal();
   change_links(config_.world.link);
-  for (size_t seat = 0; seat < seats_.size(); ++seat) thaw(seat);
+  for (size_t seat = 0; seat < seats_.size(); ++seat) {
+    thaw(seat);
+    disk(seat).set_speed({});
+  }
   Instant introduction = start + introduction_pause;
   // Asking all of a large star is dear: ask less often the longer it takes.
   Duration slice = std::chrono::milliseconds(10);
-  std::optional<std::string> missing;
+  std::optional<Finding> missing;
   while (run(slice)) {
     missing = unsettled();
     if (!missing) {
@@ -317,7 +329,8 @@ std::optional<Duration> Star::settle(Duration limit) {
       return checker_.violation() ? std::nullopt : std::optional(now() - start);
     }
     if (now() - start > limit) {
-      checker_.report(now(), "not settled in time: " + *missing);
+      missing->what = "not settled in time: " + missing->what;
+      checker_.report(now(), *missing);
     }
     if (now() >= introduction) introduction = introduce();
     slice = std::min<Duration>(slice * 3 / 2, std::chrono::milliseconds(500));
@@ -344,16 +357,19 @@ Instant Star::introduce() {
   return now() + introduction_pause;
 }
 
-std::optional<std::string> Star::unsettled() const {
+std::optional<Finding> Star::unsettled() const {
   std::vector<Standing> living;
   for (const size_t seat : able_seats()) {
     const Seat& at = *seats_[seat];
-    if (!at.in_star) return at.nick + " has not joined";
+    if (!at.in_star) return Finding{at.nick + " has not joined", {at.life}};
     const Node& one = *node(seat);
     Standing standing{
         at.life, one.role() == Role::supernode, one.epoch().value, one.supernode().to_string(), {},
         {}};
-    for (const Peer& peer : one.peers()) standing.roster.insert(peer.node.to_string());
+    for (const Peer& peer : one.peers()) {
+      standing.roster.insert(peer.node.to_string());
+      standing.succession.push_back({peer.node.to_string(), peer.nick});
+    }
     for (const FileRow& file : one.files()) {
       for (const NodeId& holder : file.holders) {
         standing.offers.insert({file.name, file.size, file.hash.to_string(), holder.to_string()});
@@ -396,11 +412,16 @@ void Star::take(size_t seat, const RosterChanged& event) {
 
 void Star::take(size_t seat, const PeerJoined& event) {
   checker_.on_peer_joined(now(), seats_[seat]->life, event.node.to_string());
-  if (const auto peer = seat_of(event.node)) acquaintance_.on_seen(seat, *peer);
+  // A roster may still name a life that has ended: of the present one that says nothing.
+  const auto peer = seat_of(event.node);
+  if (peer && node(*peer) && node(*peer)->life() == event.life) acquaintance_.on_seen(seat, *peer);
 }
 
 void Star::take(size_t seat, const PeerLeft& event) {
   checker_.on_peer_left(now(), seats_[seat]->life, event.node.to_string());
+  const auto peer = seat_of(event.node);
+  if (event.reason != LeaveReason::lost || !peer) return;
+  wrongly_lost_ += is_able(*peer) && is_in_star(*peer) ? 1 : 0;
 }
 
 void Star::take(size_t seat, const ChatDelivered& event) {
@@ -410,7 +431,12 @@ void Star::take(size_t seat, const ChatDelivered& event) {
 }
 
 void Star::take(size_t seat, const GapFound& event) {
-  checker_.on_gap(seats_[seat]->life, event.count);
+  checker_.on_gap(now(), seats_[seat]->life, event.count,
+                  event.from.is_null() ? "" : event.from.to_string());
+}
+
+void Star::take(size_t seat, const OwnStable& event) {
+  checker_.on_safe(now(), seats_[seat]->life, event.number);
 }
 
 void Star::take(size_t seat, const FileOffered& event) {

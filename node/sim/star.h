@@ -5,7 +5,7 @@
 // to the checker. It draws nothing itself but identities and seeds.
 //
 // 1. A seat is a host with an identity, a disk and at most one running node; it keeps identity
-//    and disk through crashes. Each start is a new life.
+//    and disk through crashes, unless it is wiped. Each start is a new life.
 // 2. A command to a seat whose node is gone, frozen or leaving does nothing and says so.
 // 3. After a violation run() stands still: its instant is now().
 #pragma once
@@ -21,6 +21,7 @@
 #include "node/node.h"
 #include "node/sim/acquaintance.h"
 #include "node/sim/checker.h"
+#include "node/sim/deed.h"
 #include "node/sim/memory_disk.h"
 #include "node/sim/world.h"
 
@@ -40,11 +41,17 @@ struct MigrationSeen {
   Migrated what;
 };
 
+/// What a script measured: "all have joined: 812 ms".
+struct Figure {
+  std::string_view name;
+  double value;
+  std::string_view unit;
+};
+
 class Star {
  public:
   using Watcher = std::function<void(size_t seat, const Event& event)>;
-  /// What the script does: "n0 is killed".
-  using DeedWatcher = std::function<void(const std::string& deed)>;
+  using DeedWatcher = std::function<void(const Deed& deed)>;
 
   explicit Star(const StarConfig& config);
   ~Star();
@@ -90,6 +97,11 @@ class Star {
   void cut(size_t from, size_t to);
   void heal();
   void change_links(const LinkSpec& spec);
+  /// Each request takes that long, and all of them share so many bytes a second.
+  void slow_disk(size_t seat, Duration latency, double bytes_per_second);
+  /// Its next life starts without state: another identity, and nothing on its disk. False where
+  /// one is running.
+  bool wipe(size_t seat);
 
   // Time.
   World& world() { return world_; }
@@ -100,20 +112,24 @@ class Star {
   /// nothing after `limit`, which is a violation.
   std::optional<Duration> settle(Duration limit);
   /// What keeps the star from being at rest as it is now (checker.h, rule 7).
-  std::optional<std::string> unsettled() const;
+  std::optional<Finding> unsettled() const;
 
   // What happened.
   void watch(Watcher watcher, DeedWatcher deeds);
   Checker& checker() { return checker_; }
   const std::vector<MigrationSeen>& migrations() const { return migrations_; }
+  void note(const Figure& figure) { figures_.push_back(figure); }
+  const std::vector<Figure>& figures() const { return figures_; }
   uint64_t received_count() const { return received_count_; }
   uint64_t joins_failed() const { return joins_failed_; }
+  /// How often somebody was told that a node is lost which runs, and is in a star.
+  uint64_t wrongly_lost() const { return wrongly_lost_; }
 
  private:
   class NodeProgram;
   struct Seat;
 
-  void tell(const std::string& deed);
+  void tell(const Deed& deed);
   bool sees(size_t seat, size_t peer) const;
   void try_another(size_t seat);
   Instant introduce();
@@ -126,6 +142,7 @@ class Star {
   void take(size_t seat, const PeerLeft& event);
   void take(size_t seat, const ChatDelivered& event);
   void take(size_t seat, const GapFound& event);
+  void take(size_t seat, const OwnStable& event);
   void take(size_t seat, const FileOffered& event);
   void take(size_t seat, const FileWithdrawn& event);
   void take(size_t seat, const FileReceived& event);
@@ -146,11 +163,13 @@ class Star {
   Checker checker_;
   std::vector<std::unique_ptr<mrt::Bytes>> contents_;  // what the checker compares with
   std::vector<MigrationSeen> migrations_;
+  std::vector<Figure> figures_;
   uint32_t lives_ = 0;
   uint64_t said_ = 0;
   uint64_t commands_ = 0;
   uint64_t received_count_ = 0;
   uint64_t joins_failed_ = 0;
+  uint64_t wrongly_lost_ = 0;
   Watcher watcher_;
   DeedWatcher deed_watcher_;
 };

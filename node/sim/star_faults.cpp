@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: MIT
 //
-// What a script does to the world around the nodes: freezing, cutting and changing links. Each deed
-// is told to whoever watches.
+// What a script does to the world around the nodes: freezing, cutting, slow links and disks. Each
+// deed is told to whoever watches.
 #include "node/sim/describe.h"
 #include "node/sim/star.h"
 
 namespace node::sim {
 
+void Star::kill(size_t seat) {
+  if (!node(seat)) return;
+  tell({Deed::Kind::killed, {seat}, nick(seat) + " is killed"});
+  end(seat);
+}
+
 void Star::freeze(size_t seat) {
-  tell(nick(seat) + " is frozen");
+  tell({Deed::Kind::frozen, {seat}, nick(seat) + " is frozen"});
   world_.freeze(host(seat));
 }
 
 void Star::thaw(size_t seat) {
   if (!world_.is_frozen(host(seat))) return;
-  tell(nick(seat) + " thaws");
+  tell({Deed::Kind::thaws, {seat}, nick(seat) + " thaws"});
   world_.thaw(host(seat));
 }
 
@@ -25,23 +31,35 @@ void Star::divide(const std::vector<size_t>& seats) {
     side.push_back(host(seat));
     names += ' ' + nick(seat);
   }
-  tell("the network is cut between" + names + " and the others");
+  tell({Deed::Kind::divided, seats, "the network is cut between" + names + " and the others"});
   world_.partition({side});
 }
 
 void Star::cut(size_t from, size_t to) {
-  tell("nothing gets from " + nick(from) + " to " + nick(to) + " any more");
+  tell({Deed::Kind::cut,
+        {from, to},
+        "nothing gets from " + nick(from) + " to " + nick(to) + " any more"});
   world_.cut(host(from), host(to), true);
 }
 
 void Star::heal() {
-  tell("all cuts are healed");
+  tell({Deed::Kind::healed, {}, "all cuts are healed"});
   world_.heal();
 }
 
 void Star::change_links(const LinkSpec& spec) {
-  tell("links: " + describe(spec));
+  tell({Deed::Kind::links, {}, "links: " + describe(spec)});
   world_.change_links(spec);
+}
+
+void Star::slow_disk(size_t seat, Duration latency, double bytes_per_second) {
+  tell({Deed::Kind::disk,
+        {seat},
+        nick(seat) + " has a slow disk: " + std::to_string(mrt::to_ms(latency)) + " ms each time"});
+  MemoryDiskConfig speed;
+  speed.latency = latency;
+  speed.bytes_per_second = bytes_per_second;
+  disk(seat).set_speed(speed);
 }
 
 }  // namespace node::sim

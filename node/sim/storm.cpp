@@ -11,11 +11,18 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/// What may happen beside load, ends, freezes and bad links.
+struct Climate {
+  bool partitions;
+  bool rarities;     // restarts without state, slow disks, stars apart, 40 % loss
+  size_t spare_min;  // so many must stay that there is a star to talk about
+};
+
 /// One run of drawn deeds.
 class Weather {
  public:
-  Weather(Star& star, mrt::Random& random, bool partitions)
-      : star_(star), random_(random), partitions_(partitions), base_(star.world().link()) {}
+  Weather(Star& star, mrt::Random& random, const Climate& climate)
+      : star_(star), random_(random), climate_(climate), base_(star.world().link()) {}
 
   void deed();
 
@@ -28,18 +35,21 @@ class Weather {
   void start_somebody();
   void change_links();
   void divide();
-  /// So many must stay that there is a star to talk about.
-  bool can_spare() { return star_.able_seats().size() > 3; }
+  void rarity();
+  void restart_somebody();
+  void found_another_star();
+  bool can_spare();
   std::optional<size_t> somebody();
 
   Star& star_;
   mrt::Random& random_;
-  bool partitions_;
+  Climate climate_;
   LinkSpec base_;
   std::vector<std::string> files_;
 };
 
 void Weather::deed() {
+  if (climate_.rarities && random_.chance(0.08)) return rarity();
   const uint64_t draw = random_.below(100);
   if (draw < 62) return say();
   if (draw < 66) return share();
@@ -52,7 +62,14 @@ void Weather::deed() {
     return;
   }
   if (draw < 97) return change_links();
-  if (partitions_) divide();
+  if (climate_.partitions) divide();
+}
+
+bool Weather::can_spare() {
+  std::vector<size_t> seats = star_.able_seats();
+  // Where few must stay, those few are in a star that others can come into.
+  if (climate_.rarities) std::erase_if(seats, [this](size_t s) { return !star_.is_in_star(s); });
+  return seats.size() > climate_.spare_min;
 }
 
 std::optional<size_t> Weather::somebody() {
@@ -138,9 +155,55 @@ void Weather::divide() {
   }
 }
 
-void rage(Star& star, mrt::Random& random, const Play& play, bool partitions) {
+void Weather::rarity() {
+  switch (random_.below(6)) {
+    case 0:
+    case 1:
+      return restart_somebody();
+    case 2:
+      return found_another_star();
+    case 3: {
+      LinkSpec link = base_;
+      link.loss = 0.4 * random_.unit();
+      return star_.change_links(link);
+    }
+    case 4: {
+      const auto seat = any_able(star_, random_);
+      if (seat && !files_.empty()) star_.withdraw(*seat, files_[random_.below(files_.size())]);
+      return;
+    }
+    default:
+      if (const auto seat = any_able(star_, random_)) {
+        star_.slow_disk(*seat, random_.between(1ms, 500ms), 1e5);
+      }
+  }
+}
+
+/// At once, so that others still count on its life before.
+void Weather::restart_somebody() {
+  const auto seat = somebody();
+  if (!seat || !can_spare()) return;
+  star_.kill(*seat);
+  if (random_.chance(0.5)) star_.wipe(*seat);
+  const auto via = any_able(star_, random_);
+  if (via) star_.join(*seat, *via);
+}
+
+/// Somebody hosts a star of its own, and calls the other one later.
+void Weather::found_another_star() {
+  for (size_t seat = 0; seat < star_.seat_count(); ++seat) {
+    if (star_.node(seat)) continue;
+    const auto via = any_able(star_, random_);
+    if (!via || !star_.start_host(seat)) return;
+    star_.world().at(star_.now() + random_.between(0ms, 3s),
+                     [&star = star_, seat, via] { star.join(seat, *via); });
+    return;
+  }
+}
+
+void rage(Star& star, mrt::Random& random, const Play& play, const Climate& climate) {
   if (!gather(star, random)) return;
-  Weather weather(star, random, partitions);
+  Weather weather(star, random, climate);
   const Instant end = star.now() + play.duration.value_or(10s);
   while (star.now() < end) {
     if (!star.run(random.between(0ms, 100ms))) return;
@@ -150,8 +213,16 @@ void rage(Star& star, mrt::Random& random, const Play& play, bool partitions) {
 
 }  // namespace
 
-void storm(Star& star, mrt::Random& random, const Play& play) { rage(star, random, play, false); }
+void storm(Star& star, mrt::Random& random, const Play& play) {
+  rage(star, random, play, {.partitions = false, .rarities = false, .spare_min = 3});
+}
 
-void tempest(Star& star, mrt::Random& random, const Play& play) { rage(star, random, play, true); }
+void tempest(Star& star, mrt::Random& random, const Play& play) {
+  rage(star, random, play, {.partitions = true, .rarities = false, .spare_min = 3});
+}
+
+void hurricane(Star& star, mrt::Random& random, const Play& play) {
+  rage(star, random, play, {.partitions = true, .rarities = true, .spare_min = 1});
+}
 
 }  // namespace node::sim::scripts

@@ -8,6 +8,8 @@
 // 2. The link that drops is cut by nftables in a network namespace of its own, and needs root.
 #include <doctest/doctest.h>
 #include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -154,6 +156,34 @@ void kill(Crowd& crowd, Node& node) {
   node.signal(SIGKILL);
 }
 
+/// Processes that take all the time that they get, and end with this object.
+class Burners {
+ public:
+  explicit Burners(size_t count) {
+    while (pids_.size() < count) {
+      const pid_t pid = fork();
+      REQUIRE(pid >= 0);
+      if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);  // of the thread that made it
+        while (getppid() != 1) continue;
+        _exit(0);
+      }
+      pids_.push_back(pid);
+    }
+  }
+  ~Burners() {
+    for (const pid_t pid : pids_) {
+      ::kill(pid, SIGKILL);
+      waitpid(pid, nullptr, 0);
+    }
+  }
+  Burners(const Burners&) = delete;
+  Burners& operator=(const Burners&) = delete;
+
+ private:
+  std::vector<pid_t> pids_;
+};
+
 std::string port_of(const Node& node) { return node.addr().substr(node.addr().rfind(':') + 1); }
 
 bool shell(const std::string& command) { return std::system(command.c_str()) == 0; }
@@ -222,6 +252,28 @@ TEST_CASE("sixteen under load: the supernode's link drops in silence") {
                     port + " drop'"));
       },
       [](Crowd&, const std::vector<Node*>&) { CHECK(shell("nft flush chain ip cut out")); });
+}
+
+TEST_CASE("sixteen under load while eight processes burn the cores") {
+  constexpr Seconds time{600};
+  constexpr double a_second = 20;
+  Crowd crowd(16);
+  crowd.talk_until([] { return false; }, standing, a_second);
+  std::vector<size_t> marks;
+  const auto nodes = crowd.star().running();
+  for (const Node* node : nodes) marks.push_back(node->mark());
+  const Burners burners(8);
+  crowd.talk_until([] { return false; }, time, a_second);
+  size_t migrations = 0;
+  size_t losses = 0;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    migrations += nodes[i]->count("migrated", any, marks[i]);
+    losses += nodes[i]->count("left", any, marks[i]);
+  }
+  row("16 nodes, 8 processes burn the cores, 10 min",
+      text("%.0f migrations, %.0f losses", static_cast<double>(migrations),
+           static_cast<double>(losses)),
+      "0 migrations");
 }
 
 TEST_CASE("a hundred hear what is said") {

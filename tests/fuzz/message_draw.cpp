@@ -67,7 +67,6 @@ class Draw {
   void one(HeldOffer& value) { all(value.holder, value.offer); }
   void one(ViewMark& value) { all(value.epoch, value.supernode, value.life, value.last); }
   void one(Place& value) { all(value.epoch, value.seq); }
-  void one(MessageId& value) { all(value.sender, value.incarnation, value.number); }
   void one(RosterRemoval& value) { all(value.node, value.reason); }
   void one(RosterEntry& value) {
     all(value.key, value.incarnation, value.nick, value.addresses, value.rank, value.rtt_us);
@@ -88,7 +87,7 @@ class Draw {
     m.node = node_id_of(m.key);
   }
   void one(Welcome& m) {
-    all(m.epoch, m.supernode, m.nick, m.observed, m.resumed, m.delivered, m.key, m.line);
+    all(m.epoch, m.supernode, m.nick, m.observed, m.resumed, m.delivered, m.key, m.line, m.kept);
   }
   void one(Redirect& m) { all(m.epoch, m.supernode, m.addresses, m.key); }
   void one(Refuse& m) { all(m.code, m.reason); }
@@ -97,8 +96,12 @@ class Draw {
   }
   void one(StandingOffers& m) { all(m.last, m.offers); }
   void one(Ready& m) { all(m.epoch, m.seq); }
+  // What is truly signed is said by those who repeat it (liar.cpp).
   void one(Publish& m) { all(m.incarnation, m.number, m.kind, m.body); }
-  void one(Ordered& m) { all(m.place, m.id, m.nick, m.kind, m.body); }
+  void one(Ordered& m) {
+    all(m.place, m.key, m.id.incarnation, m.id.number, m.nick, m.kind, m.body);
+    m.id.sender = node_id_of(m.key);
+  }
   void one(Holds& m) { all(m.epoch, m.seq); }
   void one(Stable& m) { all(m.epoch, m.seq); }
   void one(Tell& m) { all(m.from, m.to, m.number, m.ephemeral, m.sealed); }

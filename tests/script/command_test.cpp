@@ -283,6 +283,18 @@ TEST_CASE("sim says the same for the same seed") {
   CHECK(first.output != other.output);
 }
 
+TEST_CASE("sim draws a run where it is told to, and says at once where it cannot") {
+  Star star;
+  const std::filesystem::path file = star.folder("pictures") / "run.svg";
+  CHECK(star.run({"sim", "--seed", "7", "--svg", file}, Seconds(60)).code == 0);
+  CHECK(std::filesystem::file_size(file) > 5'000);
+  const Outcome nowhere = star.run({"sim", "--svg", file / "x"}, Seconds(60));
+  CHECK(nowhere.code == 1);
+  CHECK(nowhere.output.empty());
+  CHECK(nowhere.complaints.find("cannot be written: Not a directory") != std::string::npos);
+  CHECK(star.run({"peers", "127.0.0.1:9", "--svg", file}).code == 2);
+}
+
 TEST_CASE("five hosts at once on one state folder are five nodes") {
   Star star;
   const auto state = star.folder("state") / "thuban";

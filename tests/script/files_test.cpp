@@ -21,7 +21,11 @@ const Json& offer(Node& holder, const std::filesystem::path& file,
   const std::string name = file.filename();
   const size_t mark = holder.mark();
   holder.say("B " + file.string());
-  const Json& offered = holder.await_event("offered", named(name), mark);
+  // Of another's file by that name it may hear only now.
+  const auto own = [&](const Json& body) {
+    return body.value("name", "") == name && body.value("holder", "") == holder.id();
+  };
+  const Json& offered = holder.await_event("offered", own, mark);
   const std::string hash = offered.value("hash", "");
   for (Node* node : others) {
     node->await_event("offered", [&](const Json& body) { return body.value("hash", "") == hash; });

@@ -18,15 +18,16 @@ static uint64_t from_environment(const char* name, uint64_t otherwise) {
   return text ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
-/// `share`: of the number of seeds, for scenarios that cost more or less than most.
-static void swarm(std::string_view name, double share = 1, bool sealed = false) {
+/// `share`: of the number of seeds, for scenarios that cost more or less than most; `nodes`: not
+/// the scenario's own number.
+static void swarm(std::string_view name, double share = 1, bool sealed = false, size_t nodes = 0) {
   const Scenario* scenario = find_scenario(name);
   REQUIRE(scenario);
   const uint64_t first = from_environment("THUBAN_SEED_FIRST", 1);
   const double seeds = share * static_cast<double>(from_environment("THUBAN_SEEDS", 20));
   const auto count = std::max<uint64_t>(1, static_cast<uint64_t>(seeds));
   for (uint64_t seed = first; seed < first + count; ++seed) {
-    Play one{.seed = seed, .nodes = 0, .link = {}, .duration = {}};
+    Play one{.seed = seed, .nodes = nodes, .link = {}, .duration = {}};
     one.sealed = sealed || from_environment("THUBAN_SEALED", 0) == 1;
     const Outcome outcome = play(*scenario, one);
     if (outcome.violation) {
@@ -46,7 +47,10 @@ TEST_CASE("a supernode that quits is followed by its successor") { swarm("quit")
 TEST_CASE("a supernode that is killed is followed by its successor") { swarm("kill"); }
 TEST_CASE("a frozen supernode is replaced, and thaws as a member") { swarm("freeze"); }
 TEST_CASE("a supernode frozen for a blink keeps its role") { swarm("blink"); }
+TEST_CASE("a supernode that is merely slow is replaced, and follows") { swarm("slow"); }
 TEST_CASE("a supernode cut off in silence is replaced, and comes back") { swarm("cut"); }
+TEST_CASE("a supernode that two do not hear keeps all others") { swarm("deaf"); }
+TEST_CASE("a supernode gives no places while its successor is silent") { swarm("mute"); }
 TEST_CASE("supernode and successor dead at once are survived") { swarm("two-dead"); }
 TEST_CASE("the role is handed over again and again") { swarm("hand-over"); }
 TEST_CASE("nodes that die and come again are members again") { swarm("restart"); }
@@ -54,7 +58,29 @@ TEST_CASE("several askers of several files get them all") { swarm("files"); }
 TEST_CASE("a download goes on through a migration") { swarm("migrating-file"); }
 TEST_CASE("a download that was broken off is resumed") { swarm("resume"); }
 TEST_CASE("a split star becomes one again") { swarm("split"); }
+TEST_CASE("what the dead had said on one side is heard on the other") { swarm("bequest"); }
+TEST_CASE("load and faults drawn from the seed break no rule") { swarm("storm", 2); }
+TEST_CASE("nor do they where the network falls apart as well") { swarm("tempest", 1); }
+TEST_CASE("nor where the number of nodes is drawn too") { swarm("hurricane", 0.2); }
 TEST_CASE("two hundred nodes join and chat") { swarm("crowd", 0.05); }
+TEST_CASE("eighty nodes that come at once are in within a second") { swarm("rush"); }
+TEST_CASE("a node that was away for longer than is kept is told so") { swarm("backlog", 0.25); }
+TEST_CASE("in a throng all costs grow with the members and not with their square") {
+  swarm("throng", 0.05, false, 100);
+}
+TEST_CASE("a wide star's supernode that is killed is followed by its successor") {
+  swarm("wide", 0.1, false, 60);
+}
+// Load and faults drawn from the seeds: 300 of them with the default, in some 20 s. Not among what
+// must pass before `scripts/swarm storm tempest hurricane` finds nothing in 1,000 seeds of each.
+static constexpr bool drawn_faults_must_pass = false;
+TEST_CASE("whatever load and faults are drawn, no rule breaks" *
+          doctest::skip(!drawn_faults_must_pass)) {
+  swarm("storm", 9);
+  swarm("tempest", 5);
+  swarm("hurricane", 1);
+}
+
 TEST_CASE("sealed, a story ends as it does in plain") { swarm("story", 0.25, true); }
 TEST_CASE("sealed, what links do to packets loses nothing") { swarm("mangled", 0.25, true); }
 TEST_CASE("sealed, a download goes on through a migration") { swarm("migrating-file", 0.25, true); }

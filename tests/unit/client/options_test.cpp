@@ -52,6 +52,7 @@ TEST_CASE("each command takes its arguments") {
   CHECK(accepted({"demo", "--step"}).step);
   CHECK(accepted({"sim", "--nodes", "50", "--seed", "7", "--trace"}).sim.nodes == 50);
   CHECK(accepted({"sim", "--seed", "7"}).sim.seed == 7);
+  CHECK(accepted({"sim", "--svg", "run.svg"}).sim.svg == "run.svg");
 }
 
 TEST_CASE("a usage mistake is one line, names the help and exits with 2") {

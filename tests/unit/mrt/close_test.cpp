@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "mrt/handshake.h"
 #include "mrt/wire.h"
 #include "unit/mrt/pair.h"
@@ -196,6 +198,65 @@ TEST_CASE("close_when_sent delivers all before it closes, and gives up at its li
   CHECK(!dead.closed(Pair::left));
   dead.run(200ms);
   CHECK(dead.closed(Pair::left));
+}
+
+TEST_CASE(
+    "whoever is quicker, one Closed follows close_when_sent: what waits for it waits not on") {
+  Pair pair;
+  REQUIRE(pair.connect());
+  Endpoint& left = pair[Pair::left];
+  const ConnectionId id = *pair.id[Pair::left];
+  left.send_message(pair.now, id, Priority::normal, shared_pattern(5, 1));
+  const auto leave = [&] { left.close_when_sent(pair.now, id, CloseCode::none, "bye", 500ms); };
+  SUBCASE("the peer had closed, and nobody has seen that yet") {
+    pair.polls_events[Pair::left] = false;
+    pair[Pair::right].close(pair.now, *pair.id[Pair::right], CloseCode::application, "");
+    pair.run(100ms);
+    leave();
+    pair.run(100ms);
+    pair.polls_events[Pair::left] = true;
+  }
+  SUBCASE("the peer closes meanwhile") {
+    leave();
+    pair[Pair::right].close(pair.now, *pair.id[Pair::right], CloseCode::application, "");
+  }
+  SUBCASE("the peer is gone") {
+    pair.drop = lose_all;
+    leave();
+  }
+  SUBCASE("another connection of the peer replaces it") {
+    pair.drop = [](Pair::Side from, const Path&, ByteView) { return from == Pair::right; };
+    leave();
+    pair.replace(Pair::right, pair_config(), 7);
+    pair.drop = nullptr;
+    pair[Pair::right].connect(pair.now, pair.path_from(Pair::right));
+  }
+  SUBCASE("asked again and again") {
+    for (int i = 0; i < 3; ++i) leave();
+    left.close(pair.now, id, CloseCode::none, "");
+    leave();
+  }
+  const auto closes = [&] {
+    pair.run(1s);
+    return std::ranges::count_if(pair.events[Pair::left], [&](const Event& event) {
+      const auto* closed = std::get_if<Closed>(&event);
+      return closed && closed->connection == id;
+    });
+  };
+  CHECK(closes() == 1);
+  leave();
+  CHECK(closes() == 1);
+}
+
+TEST_CASE("a call that is not answered yet ends in one Closed, too") {
+  Pair pair;
+  pair.drop = lose_all;
+  const auto id = pair[Pair::left].connect(pair.now, pair.path_from(Pair::left));
+  REQUIRE(id);
+  pair.run(100ms);
+  pair[Pair::left].close_when_sent(pair.now, *id, CloseCode::none, "", 500ms);
+  pair.run(20s);
+  CHECK(pair.count<Closed>(Pair::left) == 1);
 }
 
 TEST_CASE("close_when_sent with nothing to send closes at once") {

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "mrt/base/address.h"
@@ -68,7 +69,9 @@ TEST_CASE_FIXTURE(Star, "museum: SCLS from a member crashes and moves nobody (MR
 }
 
 TEST_CASE_FIXTURE(Star, "what only a supernode says has no effect from a member") {
-  const Ordered word{{epoch, {50}}, {anna->id(), {1}, 99}, "anna", BroadcastKind::chat, {104}};
+  const Ordered word{{epoch, {50}}, {anna->id(), {1}, 99},
+                     "anna",        BroadcastKind::chat,
+                     {104},         mrt::Identity(seed(1)).public_key()};
   RosterUpdate roster{epoch, anna->id(), {99}, true, true, {mallory.entry()}, {}};
   const std::vector<Message> messages = {
       word,
@@ -421,11 +424,9 @@ TEST_CASE("a survivor that lies of what it holds delays the next view, and forge
   REQUIRE(bert.told<ChatDelivered>().size() == 1);
   const NodeId gone = (*anna)->id();
   const Epoch epoch = (*anna)->epoch();
-  Incarnation gone_life;
+  std::map<NodeId, RosterEntry> entries;
   for (const auto& roster : mallory.heard<RosterUpdate>()) {
-    for (const RosterEntry& entry : roster.entries) {
-      if (entry.node == gone) gone_life = entry.incarnation;
-    }
+    for (const RosterEntry& entry : roster.entries) entries[entry.node] = entry;
   }
   anna.reset();
 
@@ -437,16 +438,26 @@ TEST_CASE("a survivor that lies of what it holds delays the next view, and forge
   }
   REQUIRE(mallory.heard<Gather>().size() == 1);
   const Epoch next = mallory.heard<Gather>()[0].epoch;
-  mallory.say(Survivor{next, epoch, gone, gone_life, {3}, {1}});
+  mallory.say(Survivor{next, epoch, gone, entries[gone].incarnation, {3}, {1}});
   stage.run(milliseconds(20));
   REQUIRE(mallory.heard<Want>().size() == 1);
   CHECK(mallory.heard<Want>()[0].to == Seq{3});
-  const auto forged = [&](uint64_t seq, NodeId sender, Incarnation life) {
-    return Ordered{{epoch, {seq}}, {sender, life, seq}, "x", BroadcastKind::chat, {'f'}};
+  const auto forged = [&](Epoch in, uint64_t seq, const NodeId& sender) {
+    const RosterEntry& said = entries[sender];
+    const MessageId id{sender, said.incarnation, seq};
+    return Ordered{{in, {seq}}, id, "x", BroadcastKind::chat, {'f'}, said.key};
   };
-  mallory.say(forged(3, mallory.id(), mallory.life()));  // a hole
-  mallory.say(forged(2, mallory.id(), mallory.life()));  // its own word: nobody can tell
-  mallory.say(Ordered{{{epoch.value + 7}, {3}}, {gone, {1}, 9}, "x", BroadcastKind::chat, {'f'}});
+  SUBCASE("in places that nobody knows") {
+    mallory.say(forged(epoch, 3, mallory.id()));  // a hole
+    mallory.say(forged(epoch, 2, mallory.id()));  // its own word: nobody can tell
+    mallory.say(forged({epoch.value + 7}, 3, mallory.id()));
+  }
+  SUBCASE("in the name of the one who asks") {
+    mallory.say(forged(epoch, 2, mallory.id()));
+    mallory.say(forged(epoch, 3, bert->id()));
+    stage.run(milliseconds(50));
+    CHECK(mallory.is_closed_for_violation());
+  }
   stage.run(seconds(3));
   CHECK(bert->is_consistent());
   CHECK(bert->supernode() == bert->id());

@@ -30,8 +30,8 @@ struct Trap {
     mallory.say(mallory.hello(Purpose::answer));
   }
 
-  void welcome(const mrt::NetworkKey& key = secret()) {
-    mallory.say(Welcome{epoch, mallory.id(), "anna", anna.at(), false, {10}, key});
+  void welcome(const mrt::NetworkKey& key = secret(), const std::vector<ViewMark>& line = {}) {
+    mallory.say(Welcome{epoch, mallory.id(), "anna", anna.at(), false, {10}, key, line});
   }
   RosterUpdate roster(std::vector<RosterEntry> others = {}) {
     RosterUpdate out{epoch, mallory.id(), {1}, true, true, {mallory.entry(), anna_entry}, {}};
@@ -54,7 +54,15 @@ struct Trap {
             {mallory.id(), mallory.life(), seq.value},
             "mallory",
             BroadcastKind::chat,
-            {bytes.begin(), bytes.end()}};
+            {bytes.begin(), bytes.end()},
+            mallory.identity().public_key()};
+  }
+  /// What Anna said, in a place.
+  Ordered placed(Seq seq, const Publish& said) {
+    return {{epoch, seq},  {anna->id(), said.incarnation, said.number},
+            "anna",        said.kind,
+            said.body,     anna_entry.key,
+            said.signature};
   }
 
   Stage stage;
@@ -75,17 +83,24 @@ TEST_CASE_FIXTURE(Trap, "a supernode that breaks the rules is left, and not foll
   SUBCASE("by a place in an unknown epoch") { mallory.say(word({12}, {6})); }
   SUBCASE("by places that go backwards") { mallory.say(word({12}, {4})); }
   SUBCASE("by a word that this node never said") {
-    Ordered forged = word({12}, {5});
-    forged.id = {anna->id(), anna_entry.incarnation, 7};
-    mallory.say(forged);
+    mallory.say(placed({12}, {anna_entry.incarnation, 7, BroadcastKind::chat, {'f'}}));
   }
   SUBCASE("by another word than this node said") {
     anna->chat(stage.now(), {2}, "mine");
     stage.run(milliseconds(20));
     REQUIRE(mallory.heard<Publish>().size() == 1);
-    Ordered forged = word({12}, {5}, "not mine");
-    forged.id = {anna->id(), anna_entry.incarnation, 1};
-    mallory.say(forged);
+    Publish said = mallory.heard<Publish>()[0];
+    SUBCASE("text") { said.body = {'f'}; }
+    SUBCASE("signature") { said.signature[3] ^= 1; }
+    SUBCASE("text, once its own came back") {
+      mallory.say(placed({12}, said));
+      mallory.say(placed({13}, said));  // as where two stars become one
+      stage.run(milliseconds(20));
+      CHECK_FALSE(mallory.line().closed);
+      said.body = {'f'};
+      mallory.say(placed({14}, said));
+    }
+    mallory.say(placed({12}, said));
   }
   SUBCASE("by a roster without this node") {
     mallory.say(RosterUpdate{epoch, mallory.id(), {2}, true, true, {mallory.entry()}, {}});
@@ -141,6 +156,21 @@ TEST_CASE_FIXTURE(Trap, "who promises more places than it sends is left") {
   CHECK(mallory.is_closed_for_violation());
 }
 
+TEST_CASE_FIXTURE(Trap, "who tells of views beyond the places that it sends is left") {
+  // Who believed it would lead others past places that nobody has, once it is the supernode.
+  Seq last{10};
+  SUBCASE("a view ended where the next one has begun") {}
+  SUBCASE("it ended further on") { last = {11}; }
+  SUBCASE("far away") { last = {seq_max}; }
+  welcome(secret(), {{epoch, mallory.id(), mallory.life(), {10}}, {{4}, {}, {}, last}});
+  mallory.say(roster());
+  mallory.say(StandingOffers{true, {}});
+  mallory.say(Ready{epoch, {10}});
+  stage.run(seconds(1));
+  CHECK(mallory.is_closed_for_violation() == (last > Seq{10}));
+  CHECK((anna->role() == Role::member) == (last == Seq{10}));
+}
+
 TEST_CASE_FIXTURE(Trap, "welcomed twice, a member goes on where it was: places never go back") {
   take_in();
   for (uint64_t seq = 11; seq <= 13; ++seq) mallory.say(word({seq}, {5}));
@@ -154,6 +184,67 @@ TEST_CASE_FIXTURE(Trap, "welcomed twice, a member goes on where it was: places n
   const auto chats = anna.told<ChatDelivered>();
   REQUIRE(chats.size() == 4);
   for (size_t i = 1; i < chats.size(); ++i) CHECK(chats[i - 1].place < chats[i].place);
+}
+
+TEST_CASE_FIXTURE(Trap, "what came with the news of a new epoch is told before it") {
+  take_in();
+  mallory.say(word({11}, {5}));
+  mallory.say(RosterUpdate{{6}, mallory.id(), {2}, false, true, {mallory.entry()}, {}});
+  mallory.say(word({12}, {6}));
+  stage.run(milliseconds(50));
+  CHECK(anna->epoch() == Epoch{6});
+  CHECK(anna.told<ChatDelivered>().size() == 2);
+}
+
+TEST_CASE("a Welcome into a namesake of the own epoch is answered by asking again") {
+  Stage stage;
+  Hostile mallory{stage, remote(3), 3};
+  Honest anna{stage, remote(1), 1, "anna", secret(), true};
+  mallory.wait_for_call();
+  anna->join(stage.now(), {1}, {mallory.at()}, secret());
+  stage.run(milliseconds(100));
+  REQUIRE(mallory.heard<Hello>().size() == 1);
+  mallory.say(mallory.hello(Purpose::answer));
+  mallory.say(Welcome{anna->epoch(), mallory.id(), "anna", anna.at(), true, {0}, secret()});
+  stage.run(milliseconds(200));
+  CHECK(anna->supernode() == anna->id());
+  CHECK(mallory.heard<Hello>().size() == 2);
+}
+
+TEST_CASE_FIXTURE(Trap, "one that was gathered and begins too late breaks no rule") {
+  Hostile kate{stage, remote(4), 4};
+  RosterEntry heir = kate.entry();
+  heir.nick = "kate";
+  heir.rank = 2;
+  take_in({heir});
+  kate.call(anna.at());
+  kate.say(kate.hello(Purpose::warm));
+  stage.run(milliseconds(50));
+  mallory.say(SupernodeClose{{6}, kate.id(), {kate.at()}, CloseReason::handover, {10}, secret()});
+  stage.run(milliseconds(2000));  // it is given up for the next one
+  REQUIRE(kate.heard<Survivor>().size() == 1);
+  REQUIRE_FALSE(kate.line().closed);
+  kate.say(Welcome{{6}, kate.id(), "anna", anna.at(), true, {10}, secret()});
+  stage.run(milliseconds(100));
+  CHECK(kate.line().closed == mrt::CloseCode{0x101});
+}
+
+TEST_CASE("one that is not asked yet is greeted before anything else is said to it") {
+  Stage stage;
+  Hostile mallory{stage, remote(3), 3};
+  Hostile kate{stage, remote(4), 4};
+  Honest anna{stage, remote(1), 1, "anna"};
+  mallory.wait_for_call();
+  kate.wait_for_call();
+  anna->join(stage.now(), {1}, {mallory.at(), kate.at()}, secret());
+  stage.run(milliseconds(50));
+  Hostile& asked = mallory.heard<Hello>().empty() ? kate : mallory;
+  Hostile& waiting = &asked == &kate ? mallory : kate;
+  REQUIRE(asked.heard<Hello>().size() == 1);
+  REQUIRE(waiting.heard<Hello>().empty());
+  waiting.say(waiting.hello(Purpose::warm));
+  stage.run(milliseconds(50));
+  CHECK(waiting.heard<Hello>().size() == 1);
 }
 
 TEST_CASE_FIXTURE(Trap, "who was gathered takes nothing more of the supernode before") {
@@ -246,7 +337,8 @@ TEST_CASE_FIXTURE(Trap, "an offer counts for the life that made it, and from Rea
   const RosterEntry entry{node_id_of(carl.public_key()), {44}, "carl", {}, 2, 0, carl.public_key()};
   const auto offer = [&](Seq seq, Incarnation life) {
     const mrt::Bytes body = encode_offer({"carl.txt", 5, FileHash{{1}}});
-    return Ordered{{epoch, seq}, {entry.node, life, seq.value}, "carl", BroadcastKind::offer, body};
+    return Ordered{{epoch, seq}, {entry.node, life, seq.value}, "carl", BroadcastKind::offer, body,
+                   entry.key};
   };
   take_in({entry});
   mallory.say(offer({11}, {43}));  // of a life that has gone

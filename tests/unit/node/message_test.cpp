@@ -18,6 +18,7 @@ static std::vector<Message> samples() {
   const mrt::Address here = mrt::Address::v4(192, 0, 2, 1, 7700);
   const mrt::Address six = *mrt::Address::parse("[2001:db8::1]:7700");
   const mrt::PublicKey key = {9, 8, 7};
+  const mrt::Signature signature = {5, 6, 7};
   const mrt::NetworkKey secret{mrt::Access::secret, {1, 2, 3}};
   Hello hello{Purpose::join,
               "lab",
@@ -42,8 +43,14 @@ static std::vector<Message> samples() {
           roster,
           offers,
           Ready{{3}, {10}},
-          Publish{{77}, 5, BroadcastKind::chat, {104, 105}},
-          Ordered{{{3}, {11}}, {node_id(1), {77}, 5}, "anna", BroadcastKind::offer, {1, 2, 3}},
+          Publish{{77}, 5, BroadcastKind::chat, {104, 105}, signature},
+          Ordered{{{3}, {11}},
+                  {node_id_of(key), {77}, 5},
+                  "anna",
+                  BroadcastKind::offer,
+                  {1, 2, 3},
+                  key,
+                  signature},
           Holds{{3}, {11}},
           Stable{{3}, {11}},
           Tell{node_id(1), node_id(2), 1, key, mrt::Bytes(80, 1)},

@@ -280,6 +280,35 @@ TEST_CASE("who is gathered and hears no word of its supernode follows") {
   CHECK(other.awaited() == node_id(2));
 }
 
+TEST_CASE("who was gathered in vain and hears its supernode again has to come in there anew") {
+  Migration member(node_id(3));
+  member.on_view(at(0), {1}, {node_id(1), node_id(2), node_id(4), node_id(3)});
+  member.on_silent(at(1000), node_id(1));
+  CHECK_FALSE(member.has_parted());  // it only doubts
+  SUBCASE("as others began without it") {
+    member.on_gather(at(1000), node_id(2), {{2}, node_id(2), CloseReason::lost}, word_wait_min);
+    CHECK(member.has_parted());
+    member.on_timeout(at(1000) + begin_wait, {});  // it did not begin
+    CHECK(member.phase() == Migration::Phase::doubting);
+    while (member.poll_action()) {
+    }
+    member.on_heard(at(3000), node_id(1));
+    CHECK(member.has_parted());
+    CHECK_FALSE(member.is_steady());
+    const auto action = member.poll_action();
+    REQUIRE(action);
+    CHECK(std::holds_alternative<Migration::Rejoin>(*action));
+    member.on_stall(at(3100));
+    CHECK_FALSE(member.is_steady());
+    member.on_view(at(3200), {1}, {node_id(1), node_id(2), node_id(4), node_id(3)});
+    CHECK_FALSE(member.has_parted());
+  }
+  SUBCASE("unless nobody gathered it") {
+    member.on_heard(at(1100), node_id(1));
+    CHECK(member.is_steady());
+  }
+}
+
 TEST_CASE("a supernode follows nobody who gathers its members") {
   Migration one(node_id(1));
   one.on_view(at(0), {1}, {node_id(1), node_id(2), node_id(3)});

@@ -3,21 +3,14 @@
 
 #include <doctest/doctest.h>
 
-using namespace node;
+#include "unit/node/senders.h"
 
-static NodeId node_id(uint8_t number) {
-  NodeId id;
-  id.bytes[0] = number;
-  return id;
-}
+using namespace node;
+using namespace node::test;
 
 static mrt::Bytes text(const char* words) {
   const auto view = mrt::as_bytes(words);
   return {view.begin(), view.end()};
-}
-
-static Ordered ordered(uint64_t epoch, uint64_t seq, uint8_t sender, uint64_t number) {
-  return {{{epoch}, {seq}}, {node_id(sender), {1}, number}, "n", BroadcastKind::chat, text("x")};
 }
 
 static std::vector<uint64_t> delivered(Order& order) {
@@ -27,15 +20,15 @@ static std::vector<uint64_t> delivered(Order& order) {
   return seqs;
 }
 
-static Publish say(Order& order, const char* words) {
-  return *order.publish(BroadcastKind::chat, text(words));
+static Publish say(Order& order, const char* words, uint8_t self = 1) {
+  return *order.publish(BroadcastKind::chat, text(words), {identity(self), "lab"});
 }
 
 TEST_CASE("a supernode delivers to its own user only what is stable") {
   Order order(node_id(1), {1});
   order.begin_view({1}, node_id(1));
-  CHECK(order.place(node_id(1), "a", say(order, "one")));
-  CHECK(order.place(node_id(1), "a", say(order, "two")));
+  CHECK(order.place(entry_of(1), say(order, "one")));
+  CHECK(order.place(entry_of(1), say(order, "two")));
   CHECK(delivered(order).empty());
   order.deliver_up_to({1});
   CHECK(delivered(order) == std::vector<uint64_t>{1});
@@ -49,12 +42,12 @@ TEST_CASE("a message that is said again has its place already") {
   Order order(node_id(1), {1});
   order.begin_view({1}, node_id(1));
   const Publish first{{9}, 1, BroadcastKind::chat, text("hi")};
-  CHECK(order.place(node_id(2), "b", first));
-  CHECK_FALSE(order.place(node_id(2), "b", first));
+  CHECK(order.place(entry_of(2), first));
+  CHECK_FALSE(order.place(entry_of(2), first));
   CHECK(order.last() == Seq{1});
   // The same words of another sender, and of another life, are other messages.
-  CHECK(order.place(node_id(3), "c", first));
-  CHECK(order.place(node_id(2), "b", {{10}, 1, BroadcastKind::chat, text("hi")}));
+  CHECK(order.place(entry_of(3), first));
+  CHECK(order.place(entry_of(2), {{10}, 1, BroadcastKind::chat, text("hi")}));
 }
 
 TEST_CASE("words that this node did not say in this life are known as forged") {
@@ -105,7 +98,7 @@ TEST_CASE("one who returns to its line goes on where it stopped") {
   Order supernode(node_id(1), {1});
   supernode.begin_view({1}, node_id(1));
   for (uint64_t i = 1; i <= 5; ++i) {
-    supernode.place(node_id(2), "b", {{1}, i, BroadcastKind::chat, text("x")});
+    supernode.place(entry_of(2), {{1}, i, BroadcastKind::chat, text("x")});
   }
   const auto point = supernode.resume_point({{{1}, node_id(1), {1}, {3}}}, 0);
   CHECK(point.resumed);
@@ -127,7 +120,7 @@ TEST_CASE("places that only one side gave are taken back where the lines part") 
   Order old(node_id(1), {1});
   old.begin_view({1}, node_id(1));
   for (uint64_t i = 1; i <= 7; ++i) {
-    old.place(node_id(3), "c", {{1}, i, BroadcastKind::chat, text("x")});
+    old.place(entry_of(3), {{1}, i, BroadcastKind::chat, text("x")});
   }
   old.deliver_up_to({5});
   CHECK(delivered(old).size() == 5);
@@ -140,20 +133,93 @@ TEST_CASE("places that only one side gave are taken back where the lines part") 
   CHECK(delivered(old) == std::vector<uint64_t>{6, 7});
 }
 
+/// One that heard 3 say 1 to 5, and is led to others who parted after 3.
+static Order come_from_a_side() {
+  Order order(node_id(1), {1});
+  order.enter_view({1}, node_id(2), {1}, {0}, false);
+  for (uint64_t i = 1; i <= 5; ++i) order.take(ordered(1, i, 3, i));
+  order.deliver_up_to({5});
+  CHECK(delivered(order).size() == 5);
+  order.enter_view({2}, node_id(4), {1}, {3}, true);
+  return order;
+}
+
+TEST_CASE("what others said on a side that is left is carried until it has a place here") {
+  Order order = come_from_a_side();
+  CHECK(carried_numbers(order) == std::vector<uint64_t>{4, 5});
+  // Its sender was quicker with the first of them.
+  CHECK(order.take(ordered(2, 4, 3, 4)));
+  CHECK(carried_numbers(order) == std::vector<uint64_t>{5});
+  CHECK(order.take(ordered(2, 5, 3, 5)));
+  CHECK(carried_numbers(order).empty());
+  order.deliver_up_to({5});
+  CHECK(delivered(order).empty());
+  // That line is left as well, before 5 had a place in the next.
+  order.enter_view({3}, node_id(5), {1}, {4}, true);
+  CHECK(carried_numbers(order) == std::vector<uint64_t>{5});
+}
+
+TEST_CASE("a supernode gives places to what a member carries, in its sender's order and once") {
+  const Order member = come_from_a_side();
+  Order order(node_id(4), {1});
+  order.enter_view({1}, node_id(2), {1}, {0}, false);
+  for (uint64_t i = 1; i <= 3; ++i) order.take(ordered(1, i, 3, i));
+  order.deliver_up_to({3});
+  CHECK(delivered(order).size() == 3);
+  order.begin_view({2}, node_id(4));
+  // Behind a hole it would keep out what lies there.
+  order.carry(ordered(1, 5, 3, 5));
+  CHECK(order.carried().empty());
+  for (int twice = 0; twice < 2; ++twice) {
+    for (const auto& [key, message] : member.carried()) {
+      CHECK(order.lacks(message.id) == (twice == 0));
+      order.carry(message);
+      CHECK_FALSE(order.lacks(message.id));
+    }
+    order.place_carried();
+    CHECK(order.last() == Seq{5});
+  }
+  order.deliver_up_to({5});
+  CHECK(delivered(order) == std::vector<uint64_t>{4, 5});
+}
+
+TEST_CASE("who carries and comes to lead gives places to what it had heard itself") {
+  Order order = come_from_a_side();
+  order.begin_view({3}, node_id(1));
+  order.place_carried();
+  CHECK(order.next_after({3})->first == Seq{4});
+  CHECK(order.last() == Seq{5});
+  // Nobody confirmed it: it is carried on.
+  order.forget_undelivered();
+  CHECK(carried_numbers(order) == std::vector<uint64_t>{4, 5});
+  order.place_carried();
+  order.deliver_up_to({5});
+  CHECK(delivered(order).empty());
+}
+
+TEST_CASE("own messages are said in their order, from where the supernode was told") {
+  Order order(node_id(1), {1});
+  CHECK_FALSE(order.pending_after(0));
+  for (int i = 0; i < 3; ++i) say(order, "x");
+  CHECK(order.pending_after(0)->number == 1);
+  CHECK(order.pending_after(2)->number == 3);
+  CHECK_FALSE(order.pending_after(3));
+}
+
 TEST_CASE("two sides of a cut find the last view that both came through") {
   Order winner(node_id(1), {1});
   winner.begin_view({1}, node_id(1));
   for (uint64_t i = 1; i <= 4; ++i) {
-    winner.place(node_id(1), "a", {{1}, i, BroadcastKind::chat, text("x")});
+    winner.place(entry_of(1), {{1}, i, BroadcastKind::chat, text("x")});
   }
   winner.begin_view({3}, node_id(1));
-  winner.place(node_id(1), "a", {{1}, 5, BroadcastKind::chat, text("x")});
+  winner.place(entry_of(1), {{1}, 5, BroadcastKind::chat, text("x")});
 
   Order loser(node_id(2), {1});
   loser.enter_view({1}, node_id(1), {1}, {0}, false);
   for (uint64_t i = 1; i <= 3; ++i) loser.take(ordered(1, i, 1, i));
   loser.begin_view({2}, node_id(2));
-  loser.place(node_id(2), "b", say(loser, "while we were apart"));
+  loser.place(entry_of(2), say(loser, "while we were apart", 2));
   loser.deliver_up_to({4});
   CHECK(delivered(loser) == std::vector<uint64_t>{1, 2, 3, 4});
 
@@ -170,6 +236,27 @@ TEST_CASE("two sides of a cut find the last view that both came through") {
   loser.deliver_up_to({6});
   CHECK(delivered(loser) == std::vector<uint64_t>{4, 5});  // its own was heard here before
   CHECK_FALSE(loser.has_pending());
+}
+
+TEST_CASE("an offer that counts again takes no chat behind it into the next epoch") {
+  Order order(node_id(1), {1});
+  order.enter_view({1}, node_id(2), {1}, {0}, false);
+  Ordered offer = ordered(1, 2, 3, 2);
+  offer.kind = BroadcastKind::offer;
+  order.take(ordered(1, 1, 3, 1));
+  order.take(offer);
+  order.take(ordered(1, 3, 3, 3));
+  order.deliver_up_to({3});
+  CHECK(delivered(order).size() == 3);
+  order.enter_view({2}, node_id(4), {1}, {1}, true, false);
+  order.take(offer);
+  order.take(ordered(1, 3, 3, 3));
+  order.take(ordered(1, 4, 3, 4));
+  order.deliver_up_to({4});
+  CHECK(order.poll_delivery()->message.kind == BroadcastKind::offer);
+  const auto fresh = order.poll_delivery();
+  REQUIRE(fresh);
+  CHECK(fresh->message.place == Place{{1}, {4}});
 }
 
 TEST_CASE("places of another side are told under the new epoch: its old one may be the own one's") {
@@ -204,7 +291,7 @@ TEST_CASE("a supernode that starts again and takes the same epoch begins another
   Order member(node_id(3), {1});
   member.enter_view({5}, node_id(1), {1}, {0}, false);
   for (Order* supernode : {&first, &again}) {
-    supernode->place(node_id(2), "b", {{9}, 1, BroadcastKind::chat, text("x")});
+    supernode->place(entry_of(2), {{9}, 1, BroadcastKind::chat, text("x")});
   }
   CHECK(member.take(ordered(5, 1, 2, 1)));
   member.deliver_up_to({1});
@@ -219,7 +306,7 @@ TEST_CASE("one who came in later can tell those who were there before where they
   first.begin_view({1}, node_id(1));
   for (uint64_t i = 1; i <= 7; ++i) {
     if (i == 6) first.begin_view({2}, node_id(1));
-    first.place(node_id(3), "c", {{1}, i, BroadcastKind::chat, text("x")});
+    first.place(entry_of(3), {{1}, i, BroadcastKind::chat, text("x")});
     first.deliver_up_to({i});
     CHECK(delivered(first).size() == 1);
   }
@@ -244,6 +331,22 @@ TEST_CASE("one who came in later can tell those who were there before where they
   CHECK(old.line().size() == 4);
 }
 
+TEST_CASE("who comes to lead before all places came sends nobody on behind what it holds") {
+  // It was told that epoch 2 began behind 7 and 3 behind 9, and lost its supernode at place 4.
+  Order early(node_id(2), {1});
+  const std::vector<ViewMark> line = {
+      {{3}, node_id(3), {1}, {9}}, {{2}, node_id(3), {1}, {9}}, {{1}, node_id(4), {1}, {7}}};
+  early.enter_view({3}, node_id(3), {1}, {0}, true, true, line);
+  for (uint64_t i = 1; i <= 4; ++i) early.take(ordered(1, i, 3, i));
+  CHECK_FALSE(early.is_line_held());
+  early.begin_view({4}, node_id(2));
+  CHECK(early.is_line_held());
+  // One that was away since place 7 of the first view.
+  const auto point = early.resume_point({line.back()}, 0);
+  CHECK(point.resumed);
+  CHECK(point.after == Seq{4});
+}
+
 TEST_CASE("what was said alone is said again, also where the supernode holds nothing so old") {
   // The star went on from place 2; who leads it now came in at place 8.
   Order late(node_id(2), {1});
@@ -256,7 +359,7 @@ TEST_CASE("what was said alone is said again, also where the supernode holds not
   for (uint64_t i = 1; i <= 5; ++i) {
     if (i == 3) alone.begin_view({2}, node_id(1));
     const Publish own = say(alone, "x");
-    alone.take({{{i < 3 ? 1u : 2u}, {i}}, {node_id(1), {1}, own.number}, "n", own.kind, own.body});
+    alone.take(ordered(i < 3 ? 1u : 2u, i, 1, own.number));
     alone.deliver_up_to({i});
     CHECK(delivered(alone).size() == 1);
   }
@@ -272,8 +375,8 @@ TEST_CASE("what was said alone is said again, also where the supernode holds not
 TEST_CASE("what was said in another star before is said again in the one that is joined") {
   Order order(node_id(1), {1});
   order.begin_view({1}, node_id(1));
-  order.place(node_id(1), "a", say(order, "mine"));
-  order.place(node_id(2), "b", {{1}, 1, BroadcastKind::chat, text("another's")});
+  order.place(entry_of(1), say(order, "mine"));
+  order.place(entry_of(2), {{1}, 1, BroadcastKind::chat, text("another's")});
   order.deliver_up_to({2});
   CHECK(delivered(order).size() == 2);
   order.enter_view({4}, node_id(9), {1}, {70}, false);
@@ -286,18 +389,19 @@ TEST_CASE("what was said in another star before is said again in the one that is
   CHECK(order.is_consistent());
 }
 
-TEST_CASE("a newcomer gets the last chats as history and no more") {
+TEST_CASE("a newcomer is told the last chats, and keeps the rest for others") {
   Order order(node_id(1), {1});
   order.begin_view({1}, node_id(1));
   for (uint64_t i = 1; i <= 9; ++i) {
     const auto kind = i % 3 == 0 ? BroadcastKind::offer : BroadcastKind::chat;
-    order.place(node_id(2), "b", {{1}, i, kind, text("x")});
+    order.place(entry_of(2), {{1}, i, kind, text("x")});
   }
-  CHECK(order.resume_point({{{0}, node_id(7), {1}, {0}}}, 0).after == Seq{9});
+  CHECK(order.resume_point({{{0}, node_id(7), {1}, {0}}}, 0).kept == Seq{9});
   const auto two = order.resume_point({{{0}, node_id(7), {1}, {0}}}, 2);
   CHECK_FALSE(two.resumed);
-  CHECK(two.after == Seq{6});  // 7 and 8 are the last two chats
-  CHECK(order.resume_point({{{0}, node_id(7), {1}, {0}}}, 1000).after == Seq{0});
+  CHECK(two.after == Seq{0});
+  CHECK(two.kept == Seq{6});  // 7 and 8 are the last two chats
+  CHECK(order.resume_point({{{0}, node_id(7), {1}, {0}}}, 1000).kept == Seq{0});
 }
 
 TEST_CASE("the tail keeps its last 10,000 messages, and a jump tells what is gone") {
@@ -305,7 +409,7 @@ TEST_CASE("the tail keeps its last 10,000 messages, and a jump tells what is gon
   order.begin_view({1}, node_id(1));
   const uint64_t count = tail_messages_max + 50;
   for (uint64_t i = 1; i <= count; ++i) {
-    order.place(node_id(2), "b", {{1}, i, BroadcastKind::chat, text("x")});
+    order.place(entry_of(2), {{1}, i, BroadcastKind::chat, text("x")});
     order.deliver_up_to({i});
     order.poll_delivery();
   }
@@ -324,7 +428,7 @@ TEST_CASE("the tail keeps at most 16 MiB") {
   Order order(node_id(1), {1});
   order.begin_view({1}, node_id(1));
   for (uint64_t i = 1; i <= 300; ++i) {
-    order.place(node_id(2), "b", {{1}, i, BroadcastKind::chat, mrt::Bytes(text_bytes_max)});
+    order.place(entry_of(2), {{1}, i, BroadcastKind::chat, mrt::Bytes(text_bytes_max)});
     order.deliver_up_to({i});
     order.poll_delivery();
   }
@@ -335,19 +439,21 @@ TEST_CASE("the tail keeps at most 16 MiB") {
 TEST_CASE("own messages are refused once too many wait") {
   Order order(node_id(1), {1});
   for (size_t i = 0; i < pending_messages_max; ++i) {
-    REQUIRE(order.publish(BroadcastKind::chat, text("x")));
+    say(order, "x");
   }
-  CHECK_FALSE(order.publish(BroadcastKind::chat, text("x")));
+  const Signer signer{identity(1), "lab"};
+  CHECK_FALSE(order.publish(BroadcastKind::chat, text("x"), signer));
   Order heavy(node_id(1), {1});
   size_t taken = 0;
-  while (heavy.publish(BroadcastKind::chat, mrt::Bytes(text_bytes_max))) ++taken;
-  CHECK(taken == pending_bytes_max / text_bytes_max);
+  const mrt::Bytes largest(text_bytes_max);
+  while (heavy.publish(BroadcastKind::chat, largest, signer)) ++taken;
+  CHECK(taken == pending_bytes_max / kept_size(largest));
 }
 
 TEST_CASE("an own message is safe once the mark has passed its place") {
   Order order(node_id(3), {1});
   order.enter_view({1}, node_id(1), {1}, {0}, false);
-  order.publish(BroadcastKind::chat, text("mine"));
+  say(order, "mine", 3);
   order.take(ordered(1, 1, 2, 1));
   order.take(ordered(1, 2, 3, 1));
   order.deliver_up_to({2});
@@ -356,4 +462,25 @@ TEST_CASE("an own message is safe once the mark has passed its place") {
   CHECK_FALSE(order.on_stable({1}));
   CHECK(order.on_stable({2}) == 1u);
   CHECK_FALSE(order.on_stable({2}));
+}
+
+TEST_CASE("an own message whose place is taken back is safe only in its next one") {
+  Order order(node_id(3), {1});
+  order.enter_view({1}, node_id(1), {1}, {0}, false);
+  say(order, "mine");
+  order.take(ordered(1, 1, 2, 1));
+  order.take(ordered(1, 2, 3, 1));
+  order.deliver_up_to({2});
+  CHECK(delivered(order).size() == 2);
+  // The others went on from the first place alone, and their second is another's.
+  order.enter_view({2}, node_id(2), {1}, {1}, true);
+  order.take(ordered(2, 2, 2, 2));
+  order.deliver_up_to({2});
+  CHECK(delivered(order).size() == 1);
+  CHECK(order.pending().size() == 1);
+  CHECK_FALSE(order.on_stable({2}));
+  order.take(ordered(2, 3, 3, 1));
+  order.deliver_up_to({3});
+  CHECK(delivered(order).empty());  // a repeat
+  CHECK(order.on_stable({3}) == 1u);
 }

@@ -6,7 +6,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "node/sim/acts.h"
+#include "node/sim/scenario.h"
 
 using namespace std::chrono_literals;
 using namespace node::sim;
@@ -53,6 +56,20 @@ TEST_CASE("one whose call failed while it was frozen calls again") {
   star.freeze(1);
   star.run(1s);
   CHECK(star.settle(5s).has_value());
+}
+
+TEST_CASE("what waits for a star that is not found is not overtaken by what is said later") {
+  Star star(on_a_lan());
+  for (size_t seat = 0; seat < 2; ++seat) star.add_seat();
+  star.start_host(0);
+  star.freeze(0);
+  star.join(1, 0);  // unanswered
+  star.run(100ms);
+  star.chat(1, "early");
+  star.run(1100ms);
+  star.chat(1, "late");
+  star.run(15s);
+  CHECK(star.checker().heard_count() == 2);
 }
 
 TEST_CASE("a member that was frozen without an uplink looks for a star when it thaws") {
@@ -169,4 +186,48 @@ TEST_CASE("one who lives again is found though the connection to its old life st
   REQUIRE(at.role(1) == node::Role::alone);
   star.start_host(2);
   CHECK(at.is_one_within(12s));
+}
+
+TEST_CASE("a seat that is wiped comes again as somebody else, with an empty disk") {
+  Together at(3);
+  Star& star = at.star;
+  const node::NodeId before = star.id(2);
+  star.offer(2, "x.bin", {1, 2, 3});
+  REQUIRE(star.run(1s));
+  CHECK_FALSE(star.wipe(2));  // it runs
+  star.kill(2);
+  CHECK(star.wipe(2));
+  CHECK(star.disk(2).content("/shared/x.bin") == nullptr);
+  star.join(2, 0);
+  CHECK(at.is_one_within(10s));
+  CHECK(star.id(2) != before);
+  CHECK(star.seat_of(star.id(2)) == 2);
+  CHECK(star.node(0)->peers().size() == 3);
+}
+
+TEST_CASE("a slow disk delays a download, and faults end with it") {
+  Together at(3);
+  Star& star = at.star;
+  star.offer(1, "x.bin", mrt::Bytes(200'000));
+  REQUIRE(star.run(1s));
+  star.slow_disk(2, 400ms, 1e5);
+  star.download(2, "x.bin");
+  REQUIRE(star.run(1s));
+  CHECK(star.received_count() == 0);
+  CHECK(at.is_one_within(5s));
+  CHECK(star.received_count() == 1);
+}
+
+TEST_CASE("how many nodes a hurricane has is drawn from its seed, from two to two hundred") {
+  const Scenario& hurricane = *find_scenario("hurricane");
+  size_t least = 1'000, most = 0;
+  for (uint64_t seed = 1; seed <= 1'000; ++seed) {
+    const size_t nodes = node_count(hurricane, {.seed = seed, .link = {}, .duration = {}});
+    least = std::min(least, nodes);
+    most = std::max(most, nodes);
+  }
+  CHECK(least == 2);
+  CHECK(most > 150);
+  CHECK(most <= 200);
+  CHECK(node_count(hurricane, {.seed = 1, .nodes = 5, .link = {}, .duration = {}}) == 5);
 }
