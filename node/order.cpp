@@ -132,12 +132,16 @@ uint64_t Order::skipped_before(const MessageId& id) const {
 
 /// False where that number or a later one of the same life was heard here, be it elsewhere: then it
 /// is a repeat here, and may be news to others.
-bool Order::note_placed(const MessageId& id, Seq seq) {
+bool Order::note_placed(const Ordered& message) {
+  const MessageId& id = message.id;
+  const Seq seq = message.place.seq;
   Life& life = lives_[{id.sender, id.incarnation}];
   life.placed = std::max(life.placed, id.number);
   life.jumps = false;
   const bool is_new = id.number > life.heard;
-  if (is_new && !is_kept(seq)) life.heard = id.number;
+  // An offer says how things are: what was said before it may still be news to a newcomer.
+  const bool is_told = message.kind == BroadcastKind::chat && !is_kept(seq);
+  if (is_new && is_told) life.heard = id.number;
   life.last_seq = seq;
   if (lives_.size() > lives_max) {
     lives_.erase(std::min_element(lives_.begin(), lives_.end(), [](const auto& a, const auto& b) {
@@ -149,7 +153,7 @@ bool Order::note_placed(const MessageId& id, Seq seq) {
 
 void Order::append(const Ordered& message) {
   const uint64_t skipped = skipped_before(message.id);
-  const bool repeated = !note_placed(message.id, message.place.seq);
+  const bool repeated = !note_placed(message);
   auto framed = std::make_shared<const mrt::Bytes>(encode_framed(message));
   tail_bytes_ += framed->size();
   tail_.push_back({message.id, message.kind, std::move(framed), repeated, in_history_, skipped});

@@ -157,7 +157,7 @@ class Order {
     uint64_t skipped;  // numbers of its sender
   };
   struct Life {
-    uint64_t heard = 0;   // its last number that was taken here, in whatever line
+    uint64_t heard = 0;   // of its last chat that was taken here to be told, in whatever line
     uint64_t placed = 0;  // its last number that is known to have a place in this line
     bool jumps = false;   // what lies between its last number and its next was told as missed
     Seq last_seq;
@@ -174,7 +174,7 @@ class Order {
   uint64_t placed_of(const MessageId& id) const;
   bool is_kept(Seq seq) const { return in_history_ && seq <= kept_; }
   uint64_t skipped_before(const MessageId& id) const;
-  bool note_placed(const MessageId& id, Seq seq);
+  bool note_placed(const Ordered& message);
   Seq last_of_view(size_t index) const;
   std::vector<ViewMark> line_up_to(Seq seq) const;
   std::optional<Seq> common_place(const std::vector<ViewMark>& line) const;

@@ -22,6 +22,8 @@ const std::vector<Scenario>& scenarios() {
       {"kill", "the supernode is killed", 6, 2, 15s, scripts::kill},
       {"freeze", "the supernode is frozen, and thaws as a member", 6, 3, 30s, scripts::freeze},
       {"blink", "the supernode is frozen for a moment only", 6, 2, 15s, scripts::blink},
+      {"vigil", "an hour of 5 % loss and 200 ms jitter, and nobody is taken for dead", 8, 2, 30s,
+       scripts::vigil},
       {"slow", "all that the supernode says comes too late", 6, 3, 30s, scripts::slow},
       {"cut", "the supernode is cut off in silence, and comes back", 6, 3, 30s, scripts::cut},
       {"deaf", "two do not hear the supernode, and all others do", 6, 5, 30s, scripts::deaf},

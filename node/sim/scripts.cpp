@@ -134,6 +134,18 @@ void blink(Star& star, mrt::Random& random, const Play&) {
   }
 }
 
+void vigil(Star& star, mrt::Random& random, const Play& play) {
+  star.checker().expect_one_line();
+  if (!gather(star, random)) return;
+  LinkSpec poor = star.world().link();
+  poor.loss = 0.05;
+  poor.jitter = 200ms;
+  star.change_links(poor);
+  if (!talk(star, random, play.duration.value_or(1h), 0.2)) return;
+  expect_no_migration(star);
+  expect_nobody_lost(star);
+}
+
 void slow(Star& star, mrt::Random& random, const Play&) {
   if (!gather(star, random)) return;
   if (!talk(star, random, 1s, 50)) return;

@@ -19,6 +19,7 @@ void quit(Star& star, mrt::Random& random, const Play& play);
 void kill(Star& star, mrt::Random& random, const Play& play);
 void freeze(Star& star, mrt::Random& random, const Play& play);
 void blink(Star& star, mrt::Random& random, const Play& play);
+void vigil(Star& star, mrt::Random& random, const Play& play);
 void slow(Star& star, mrt::Random& random, const Play& play);
 void cut(Star& star, mrt::Random& random, const Play& play);
 void deaf(Star& star, mrt::Random& random, const Play& play);

@@ -47,6 +47,7 @@ TEST_CASE("a supernode that quits is followed by its successor") { swarm("quit")
 TEST_CASE("a supernode that is killed is followed by its successor") { swarm("kill"); }
 TEST_CASE("a frozen supernode is replaced, and thaws as a member") { swarm("freeze"); }
 TEST_CASE("a supernode frozen for a blink keeps its role") { swarm("blink"); }
+TEST_CASE("an hour of loss and jitter replaces nobody") { swarm("vigil", 0.05); }
 TEST_CASE("a supernode that is merely slow is replaced, and follows") { swarm("slow"); }
 TEST_CASE("a supernode cut off in silence is replaced, and comes back") { swarm("cut"); }
 TEST_CASE("a supernode that two do not hear keeps all others") { swarm("deaf"); }

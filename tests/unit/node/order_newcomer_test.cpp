@@ -55,6 +55,22 @@ TEST_CASE("what a newcomer only kept is news to its user where it comes again") 
   CHECK(delivered(order) == std::vector<uint64_t>{3, 4});
 }
 
+TEST_CASE("an offer keeps out no chat that its sender said before the newcomer came") {
+  Order order(node_id(1), {1});
+  order.enter_view({1}, node_id(2), {1}, {0}, false);
+  order.history_begins({1});
+  order.take(ordered(1, 1, 3, 1));
+  order.deliver_up_to({1});
+  CHECK(delivered(order).empty());
+  order.history_ends();
+  Ordered offer = ordered(1, 2, 3, 2);
+  offer.kind = BroadcastKind::offer;
+  order.take(offer);
+  order.take(ordered(1, 3, 3, 1));
+  order.deliver_up_to({3});
+  CHECK(delivered(order) == std::vector<uint64_t>{2, 3});
+}
+
 TEST_CASE("one that is led elsewhere before its history came is told what is said there") {
   Order order(node_id(1), {1});
   order.enter_view({1}, node_id(2), {1}, {0}, false);
