@@ -311,13 +311,7 @@ bool Star::run(Duration time) {
 
 std::optional<Duration> Star::settle(Duration limit) {
   const Instant start = now();
-  tell({Deed::Kind::calm, {}, "all faults end"});
-  heal();
-  change_links(config_.world.link);
-  for (size_t seat = 0; seat < seats_.size(); ++seat) {
-    thaw(seat);
-    disk(seat).set_speed({});
-  }
+  end_faults();
   Instant introduction = start + introduction_pause;
   // Asking all of a large star is dear: ask less often the longer it takes.
   Duration slice = std::chrono::milliseconds(10);

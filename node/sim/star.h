@@ -99,6 +99,7 @@ class Star {
   void change_links(const LinkSpec& spec);
   /// Each request takes that long, and all of them share so many bytes a second.
   void slow_disk(size_t seat, Duration latency, double bytes_per_second);
+  void end_faults();
   /// Its next life starts without state: another identity, and nothing on its disk. False where
   /// one is running.
   bool wipe(size_t seat);

@@ -62,4 +62,14 @@ void Star::slow_disk(size_t seat, Duration latency, double bytes_per_second) {
   disk(seat).set_speed(speed);
 }
 
+void Star::end_faults() {
+  tell({Deed::Kind::calm, {}, "all faults end"});
+  heal();
+  change_links(config_.world.link);
+  for (size_t seat = 0; seat < seat_count(); ++seat) {
+    thaw(seat);
+    disk(seat).set_speed({});
+  }
+}
+
 }  // namespace node::sim
