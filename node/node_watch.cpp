@@ -63,11 +63,16 @@ void Node::State::check_silence(mrt::Instant now) {
     const bool in_crisis = !migration.is_steady() && roster.find(link.peer);
     const bool is_counted = link.member || counts(link);
     if (!is_counted && uplink_id != id && !in_crisis) continue;
-    if (const auto stats = endpoint.stats(id)) link.suspicion.on_heard(stats->last_received);
+    const auto stats = endpoint.stats(id);
+    if (stats) link.suspicion.on_heard(stats->last_received);
     link.suspicion.expect_every(keep_alive_interval());
     const mrt::Duration allowed =
         link.suspicion.silence_allowed() * (is_counted ? removal_patience : 1);
-    const mrt::Instant deadline = link.suspicion.last_heard() + allowed;
+    mrt::Instant deadline = link.suspicion.last_heard() + allowed;
+    // Between members nothing was said until now: the first word has to get there and back.
+    if (!is_counted && uplink_id != id && stats) {
+      deadline = std::max(deadline, migration.began() + keep_alive_min + stats->rtt);
+    }
     if (deadline <= now) {
       (is_counted && migration.is_steady() ? removals : silent).push_back(link.peer);
     } else {
