@@ -20,7 +20,7 @@ namespace node {
 struct Candidate {
   NodeId node;
   bool reachable = true;  // others can open a connection to it
-  mrt::Duration rtt{};    // smoothed, from the supernode; zero while unknown
+  mrt::Duration rtt{};    // smoothed, from the supernode; the longest while unknown
   double loss = 0;        // share of packets lost on the way to it
   uint64_t joined = 0;    // how many had joined before it: the oldest member has the lowest
 };

@@ -160,9 +160,11 @@ void Node::State::rank_members(mrt::Instant now) {
   for (const auto& [node, id] : link_by_node) {
     const Link& link = links.at(id);
     if (!link.member) continue;
-    Candidate candidate{node, true, {}, 0, link.joined};
+    // One that was not measured yet comes last: else each newcomer would move all others down, in a
+    // roster of all of them.
+    Candidate candidate{node, true, mrt::Duration::max(), 0, link.joined};
     if (const auto stats = endpoint.stats(id)) {
-      candidate.rtt = stats->rtt;
+      if (stats->rtt > mrt::Duration{}) candidate.rtt = stats->rtt;
       // Few packets say nothing about loss.
       if (stats->packets_sent >= 200) {
         candidate.loss =
