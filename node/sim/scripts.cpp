@@ -10,7 +10,9 @@ using namespace std::chrono_literals;
 // What the supernode is when the star is gathered: nobody else can be one yet.
 static constexpr size_t host_seat = 0;
 
-/// Nothing happened for which a supernode would have to be replaced.
+/// Nothing happened for which a supernode would have to be replaced. Not to be expected where a
+/// third of all is lost: there several members hear nothing for a while in one of some hundred
+/// runs.
 static void expect_no_migration(Star& star) {
   if (star.migrations().empty()) return;
   star.checker().report(star.now(), {"a supernode was replaced that was there all the time"});
@@ -70,7 +72,7 @@ void lossy(Star& star, mrt::Random& random, const Play& play) {
   star.offer(1, "stars.bin", draw_bytes(random, 100'000));
   if (!talk(star, random, play.duration.value_or(3s), 20)) return;
   star.download(2, "stars.bin");
-  if (until_settled(star, 60s)) expect_no_migration(star);
+  until_settled(star, 60s);
 }
 
 void mangled(Star& star, mrt::Random& random, const Play& play) {
@@ -85,7 +87,7 @@ void mangled(Star& star, mrt::Random& random, const Play& play) {
   star.offer(1, "stars.bin", draw_bytes(random, 300'000));
   if (!talk(star, random, play.duration.value_or(3s), 20)) return;
   star.download(2, "stars.bin");
-  if (until_settled(star, 60s)) expect_no_migration(star);
+  until_settled(star, 60s);
 }
 
 void quit(Star& star, mrt::Random& random, const Play&) {
