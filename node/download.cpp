@@ -222,7 +222,9 @@ void Download::on_timeout(mrt::Instant now) {
     if (holder.rest_until && now >= *holder.rest_until) holder.rest_until.reset();
     if (holder.asked == 0 || now < holder.since + silence_max) continue;
     for (const auto& [chunk, asked] : asked_) {
-      if (asked.holder == id) sends_.push_back(CancelFetch{id, offer_.hash, chunk});
+      if (asked.holder != id) continue;
+      sends_.push_back(CancelFetch{id, offer_.hash, chunk});
+      suspects_[chunk] = id;  // what it was asked may be lost, and others still wait for it
     }
     holder.rest_until = now + rest;
     ask_others(id);

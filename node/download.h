@@ -146,7 +146,7 @@ class Download {
   mrt::IntervalSet taken_;  // asked for, being written, or written
   std::map<uint64_t, Asked> asked_;
   std::set<uint64_t> writing_;
-  std::map<uint64_t, NodeId> suspects_;  // chunks that came wrong, and whose they were
+  std::map<uint64_t, NodeId> suspects_;  // chunks that came wrong or not at all, and whose
   std::optional<mrt::Instant> paused_until_;
   std::optional<Failed> why_excluded_;  // the last that was
   NodeId last_from_;

@@ -121,6 +121,17 @@ void Node::State::take_back(mrt::Instant now, const Offer& offer) {
   if (order.publish(BroadcastKind::withdraw, encode_offer(offer), signer())) say_pending(now);
 }
 
+/// From one that is not the supernode here, but may soon be: its Welcome goes over another stream.
+/// No answer waits for room, so that strangers cannot make any pile up.
+void Node::State::refuse_fetch(mrt::Instant now, const Link& link, mrt::ByteView message) {
+  const auto parsed = parse_file_message(message);
+  const auto* fetch = parsed ? std::get_if<Fetch>(&*parsed) : nullptr;
+  if (!fetch) return;
+  const FetchFailed busy{fetch->holder, fetch->hash, fetch->chunk, FetchFault::busy};
+  (void)endpoint.send_message(now, link.id, mrt::Priority::normal,
+                              std::make_shared<const mrt::Bytes>(encode(busy)));
+}
+
 void Node::State::pump_transfer(mrt::Instant now) {
   while (auto request = transfer.poll_request()) emit(std::move(*request));
   while (auto event = transfer.poll_event()) on_transfer_event(now, *event);

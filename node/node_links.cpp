@@ -187,6 +187,8 @@ void Node::State::on_connection_event(mrt::Instant now, mrt::Event& event) {
     Link& link = it->second;
     if (link.member || from_uplink(link))
       transfer.on_message(now, link.peer, std::move(message->bytes));
+    else
+      refuse_fetch(now, link, message->bytes);
   } else if (const auto* datagram = std::get_if<mrt::DatagramReceived>(&event)) {
     const auto it = links.find(datagram->connection);
     if (it == links.end()) return;
@@ -244,6 +246,7 @@ bool Node::State::claim_peer(mrt::Instant now, Link& link, const NodeId& peer) {
     other.peer = {};  // the node stays, only this connection goes
     link_by_node.erase(it);
     if (was_member) remove_member(now, peer, GoneReason::lost);
+    transfer.on_peer_gone(now, peer);  // what was asked for over that one has no answer
     drop_link(now, old, close_unneeded, "replaced");
     if (!links.contains(kept)) return false;
   }

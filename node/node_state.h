@@ -242,6 +242,7 @@ struct Node::State {
   void flush_link(mrt::Instant now, Link& link);
   void drop_link(mrt::Instant now, mrt::ConnectionId id, mrt::CloseCode code, const char* reason);
   void hang_up(mrt::Instant now, mrt::ConnectionId id);
+  void refuse_fetch(mrt::Instant now, const Link& link, mrt::ByteView message);
   mrt::Instant unheard_at(const Link& link) const;
   void on_connection_event(mrt::Instant now, mrt::Event& event);
   void on_connected(mrt::Instant now, Link& link);

@@ -181,22 +181,15 @@ void Relay::admit(const NodeId& peer, Asker& asker) {
     sends_.push_back({peer, EncodedChunk{fetch.holder, fetch.hash, fetch.chunk, cached}});
     return;
   }
-  auto key = joinable(fetch);
-  if (!key) {
-    key = key_of(fetch);
-    sends_.push_back({fetch.holder, fetch});
-  }
-  under_way_[*key].insert(peer);
-  if (asker.under_way.emplace(*key, fetch).second) ++in_hand_;
+  const auto others = fetch.fresh ? std::nullopt : joinable(fetch);
+  const Key key = others.value_or(key_of(fetch));
+  if (!others) sends_.push_back({fetch.holder, fetch});
+  under_way_[key].insert(peer);
+  if (asker.under_way.emplace(key, fetch).second) ++in_hand_;
 }
 
-/// A fetch of the same chunk that is under way: from any holder, or for a fresh one from the
-/// holder named alone.
+/// A fetch of the same chunk that is under way, from any holder.
 std::optional<Relay::Key> Relay::joinable(const Fetch& fetch) const {
-  if (fetch.fresh) {
-    const auto same = under_way_.find(key_of(fetch));
-    return same == under_way_.end() ? std::nullopt : std::optional(same->first);
-  }
   const auto first = under_way_.lower_bound({fetch.hash, fetch.chunk, NodeId{}});
   if (first == under_way_.end()) return std::nullopt;
   const auto& [hash, chunk, holder] = first->first;

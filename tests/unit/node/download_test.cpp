@@ -320,6 +320,18 @@ TEST_CASE_FIXTURE(Fixture, "after 15 silent seconds a holder's chunks are asked 
   CHECK_FALSE(failure);
 }
 
+TEST_CASE_FIXTURE(Fixture, "what did not come in 15 seconds is asked for past what is under way") {
+  begin({ann});
+  const size_t before = asked.size();
+  wait(17s);
+  REQUIRE(asked.size() == 2 * before);
+  CHECK(asked[before].fresh);
+  give(ann, asked[before].chunk);
+  confirm(asked[before].chunk);
+  CHECK(asked.size() == 2 * before + 1);
+  CHECK_FALSE(asked.back().fresh);
+}
+
 TEST_CASE_FIXTURE(Fixture,
                   "at the end an idle holder takes over what a slow one still owes, once") {
   mrt::IntervalSet have;

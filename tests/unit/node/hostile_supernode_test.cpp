@@ -6,6 +6,7 @@
 
 #include <functional>
 
+#include "node/file_message.h"
 #include "node/network_access.h"
 #include "node/tell_seal.h"
 #include "unit/node/stage.h"
@@ -184,6 +185,20 @@ TEST_CASE_FIXTURE(Trap, "welcomed twice, a member goes on where it was: places n
   const auto chats = anna.told<ChatDelivered>();
   REQUIRE(chats.size() == 4);
   for (size_t i = 1; i < chats.size(); ++i) CHECK(chats[i - 1].place < chats[i].place);
+}
+
+TEST_CASE_FIXTURE(Trap, "a Fetch that overtakes the Welcome is refused as busy, not dropped") {
+  const Fetch wanted{anna->id(), {}, 3};
+  mallory.send_message(encode(wanted));
+  stage.run(milliseconds(100));
+  REQUIRE(mallory.line().files_heard.size() == 1);
+  const auto answer = parse_file_message(mallory.line().files_heard[0]);
+  REQUIRE((answer && std::holds_alternative<FetchFailed>(*answer)));
+  const auto& refused = std::get<FetchFailed>(*answer);
+  CHECK(refused.holder == anna->id());
+  CHECK(refused.chunk == wanted.chunk);
+  CHECK(refused.fault == FetchFault::busy);
+  take_in();
 }
 
 TEST_CASE_FIXTURE(Trap, "what came with the news of a new epoch is told before it") {

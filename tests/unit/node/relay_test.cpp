@@ -125,6 +125,17 @@ TEST_CASE_FIXTURE(Fixture, "a fresh fetch goes past the cache and joins no other
   CHECK(take_all() == std::vector{bob});
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "a fresh fetch is sent although its holder was asked: that may be lost") {
+  ask(ann, fetch(3));
+  ask(bob, fetch(3, holder, true));
+  CHECK(sent_of<Fetch>(holder).size() == 2);
+  answer(fetch(3));
+  CHECK(take_all() == std::vector{ann, bob});
+  answer(fetch(3));  // and once more
+  CHECK(take_all().empty());
+}
+
 TEST_CASE_FIXTURE(Fixture, "an answer counts only from the holder that was asked, as its own") {
   ask(ann, fetch(3));
   relay.on_chunk(other, chunk_of(fetch(3)));         // another, under the holder's id

@@ -214,6 +214,8 @@ void Hostile::take_events(Instant now) {
       }
     } else if (const auto* writable = std::get_if<mrt::Writable>(&*event)) {
       flush(writable->connection);
+    } else if (auto* file = std::get_if<mrt::MessageReceived>(&*event)) {
+      lines_.at(file->connection).files_heard.push_back(std::move(file->bytes));
     } else if (const auto* datagram = std::get_if<mrt::DatagramReceived>(&*event)) {
       const auto message = node::decode(datagram->bytes);
       if (message && std::holds_alternative<node::Heartbeat>(*message)) {

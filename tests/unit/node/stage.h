@@ -117,6 +117,7 @@ class Hostile final : public Actor {
   struct Line {
     node::MessageReader reader;
     std::vector<Message> heard;
+    std::vector<mrt::Bytes> files_heard;  // messages about files
     mrt::Bytes unsent;
     std::optional<mrt::CloseCode> closed;
   };
