@@ -138,9 +138,8 @@ void Node::State::on_member_message(mrt::Instant now, Link& link, const Message&
   if (const auto* m = std::get_if<Merge>(&message)) return on_merge(now, link, *m);
   if (std::get_if<Leave>(&message)) return remove_member(now, link.peer, GoneReason::quit);
   if (const auto* m = std::get_if<Holds>(&message)) {
-    const RosterEntry* entry = roster.find(link.peer);
-    if (!entry || entry->rank != 1 || m->epoch != epoch) return;
-    successor_holds = std::max(successor_holds, std::min(m->seq, order.last()));
+    if (m->epoch != epoch) return;
+    link.holds = std::max(link.holds, std::min(m->seq, order.last()));
     advance_stable(now);
   }
 }

@@ -40,7 +40,8 @@ void Node::State::on_roster(mrt::Instant now, Link& link, const RosterUpdate& me
 }
 
 void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
-  if (message.epoch > epoch) {
+  const bool rises = message.epoch > epoch;
+  if (rises) {
     // The same supernode goes on in a new epoch: another star has joined.
     deliver(now);  // what came with this message lies before it
     epoch = message.epoch;
@@ -73,8 +74,9 @@ void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
   if (change.changed) roster_changed = true;
   if (const RosterEntry* mine = roster.find(self)) {
     nick = mine->nick;
-    // The first successor says what it holds: others' word does not make anything stable.
-    if (mine->rank == 1 && old_rank != 1 && synced) {
+    // The first successor says what it holds: others' word does not make anything stable, nor does
+    // one of an epoch before.
+    if (mine->rank == 1 && (old_rank != 1 || rises) && synced) {
       send_to(now, supernode, Holds{epoch, order.last()});
     }
   }

@@ -18,7 +18,7 @@ void Node::State::become_supernode(mrt::Instant now, Epoch next) {
   migration.note_epoch(next);
   order.begin_view(next, self);
   order.history_ends();
-  successor_holds = {};
+  for (auto& [id, link] : links) link.holds = {};
   doubt_ends = mrt::never;
   stable = stable_told = {};  // what was placed before may be held by nobody else
   rank_members(now);
@@ -114,6 +114,7 @@ void Node::State::admit(mrt::Instant now, Link& link) {
 void Node::State::sync_member(mrt::Instant now, Link& link, const Order::ResumePoint& from) {
   if (!roster.find(link.peer)) return;
   link.member = true;
+  link.holds = {};
   had_company = true;
   link.suspicion = Suspicion(now);
   rank_members(now);
@@ -146,7 +147,6 @@ void Node::State::remove_member(mrt::Instant now, const NodeId& node, GoneReason
   rank_members(now);
   transfer.on_peer_gone(now, node);
   roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
-  successor_holds = {};
   advance_stable(now);
   if (link && reason == GoneReason::quit) {
     // It waits for its goodbye to be acknowledged and closes by itself.
@@ -299,8 +299,8 @@ void Node::State::place_held(mrt::Instant now) {
 void Node::State::advance_stable(mrt::Instant now) {
   if (!is_supernode()) return;
   Seq mark = order.last();
-  if (successor_link()) {
-    mark = successor_holds;
+  if (const Link* successor = successor_link()) {
+    mark = successor->holds;
   } else if (doubt_ends != mrt::never || !migration.is_steady()) {
     return;  // it may be alone only because the others went on without it
   }

@@ -143,6 +143,7 @@ struct Link {
   Seq cursor;                      // the last place that was sent
   bool carries = false;            // it heard something before it came here
   Seq came_after;                  // what was placed up to here was said before it came
+  Seq holds;                       // up to where it said, in this epoch, that it holds the order
   std::optional<Seq> ready_after;  // Ready is due behind this place
   uint64_t joined = 0;             // how many had joined before
 };
@@ -404,7 +405,6 @@ struct Node::State {
   uint64_t joined_count = 0;
   Seq stable;  // the supernode's own mark, or what it told
   Seq stable_told;
-  Seq successor_holds;
   mrt::Instant roster_due = mrt::never;
   mrt::Instant roster_flushed{};
   mrt::Instant stable_due = mrt::never;

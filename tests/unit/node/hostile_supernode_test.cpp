@@ -211,6 +211,18 @@ TEST_CASE_FIXTURE(Trap, "what came with the news of a new epoch is told before i
   CHECK(anna.told<ChatDelivered>().size() == 2);
 }
 
+TEST_CASE_FIXTURE(Trap, "told of a new epoch, the first successor says anew what it holds") {
+  take_in();
+  mallory.say(word({11}, {5}));
+  stage.run(milliseconds(50));
+  REQUIRE(mallory.heard<Holds>().size() == 2);  // Ready's place, and this one
+  mallory.say(RosterUpdate{{6}, mallory.id(), {2}, false, true, {mallory.entry()}, {}});
+  stage.run(milliseconds(50));
+  REQUIRE(mallory.heard<Holds>().size() == 3);
+  CHECK(mallory.heard<Holds>().back().epoch == Epoch{6});
+  CHECK(mallory.heard<Holds>().back().seq == Seq{11});
+}
+
 TEST_CASE("a Welcome into a namesake of the own epoch is answered by asking again") {
   Stage stage;
   Hostile mallory{stage, remote(3), 3};
