@@ -297,8 +297,8 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   if (same_view) deliver(now);
   const bool resumed = message.resumed || same_view;
   const Seq after = same_view ? std::max(message.delivered, order.last()) : message.delivered;
-  const bool apart = !gathered && !same_view;
-  came_by_itself = apart;
+  came_by_itself = !gathered && !same_view;
+  const bool apart = came_by_itself || !resumed;
   const uint64_t missed = order.enter_view(message.epoch, message.supernode, link.hello.incarnation,
                                            after, resumed, apart, message.line);
   if (!resumed) order.history_begins(message.kept);

@@ -178,7 +178,8 @@ void Node::State::begin_view(mrt::Instant now, const Migration::Begin& begin) {
     Link* link = link_to(node);
     if (!link) continue;  // it did not take what was said to the others
     const ViewMark mark{answer.epoch, answer.supernode, answer.life, answer.delivered};
-    sync_member(now, *link, order.resume_point({mark}, 0));
+    // One whose view is not of this line (its supernode had just joined another) is told all.
+    sync_member(now, *link, order.resume_point({mark}, tail_messages_max));
   }
   view_works(now, coming_reason);
   send_pending(now);

@@ -74,3 +74,18 @@ TEST_CASE_FIXTURE(Orphans, "who comes to lead calls nothing safe that its succes
   stage.run(milliseconds(300));
   CHECK(bert.told<OwnStable>().size() == 1);
 }
+
+TEST_CASE_FIXTURE(Orphans, "who is gathered out of a view of another line is told all") {
+  bert->chat(stage.now(), {1}, "mine");
+  while (bert.told<ChatDelivered>().empty()) stage.run(milliseconds(1));
+  gather();
+  answer(dora);
+  carl.say(Survivor{next, epoch, dora.id(), dora.life(), {0}, {1}});
+  stage.run(seconds(1));
+  REQUIRE(bert->supernode() == bert->id());
+  const Welcome welcome = carl.heard<Welcome>().back();
+  CHECK_FALSE(welcome.resumed);
+  CHECK(welcome.delivered == Seq{0});
+  CHECK(welcome.kept == Seq{0});
+  CHECK(dora.heard<Welcome>().back().resumed);
+}
