@@ -30,9 +30,10 @@
 
 namespace node {
 
-/// How long survivors are waited for: well over one round trip of the widest star (300 ms) and
-/// far below a user's patience. Nobody waits who has answered: all there, it begins at once.
-inline constexpr mrt::Duration gather_wait = std::chrono::milliseconds(400);
+/// How long survivors are waited for: one round trip of the widest star (300 ms) and word_wait_max,
+/// for most do not miss their supernode yet, or in a smaller star one loss on the way as well. Far
+/// below a user's patience, and nobody waits who has answered: all there, it begins at once.
+inline constexpr mrt::Duration gather_wait = std::chrono::milliseconds(600);
 /// How long the successor may take until its Gather is here: its own suspicion may come one
 /// keep-alive later than ours, and then half a round trip.
 inline constexpr mrt::Duration successor_wait = std::chrono::milliseconds(500);

@@ -49,6 +49,7 @@ void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
     migration.on_view(now, epoch, by_rank());
   }
   const uint32_t old_rank = roster.find(self) ? roster.find(self)->rank : 0;
+  const mrt::Duration old_pace = keep_alive_interval(self);
   const Roster::Change change = roster.apply(message);
   for (const auto& [entry, reason] : change.left) {
     // The whole list of a new supernode does not say why the one before is not in it.
@@ -81,6 +82,10 @@ void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
     }
   }
   migration.on_succession(by_rank());
+  if (keep_alive_interval(self) < old_pace) {
+    next_beat = std::min(next_beat, now);
+    next_silence_check = std::min(next_silence_check, now);
+  }
   if (synced) keep_warm(now);
   if (!change.left.empty()) send_carried(now);
 }

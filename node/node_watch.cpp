@@ -8,7 +8,11 @@
 
 namespace node {
 
-mrt::Duration Node::State::keep_alive_interval() const {
+/// How often that node says that it is here. In a crisis everybody is quick: what was lost of the
+/// gathering goes along with the next keep-alive.
+mrt::Duration Node::State::keep_alive_interval(const NodeId& node) const {
+  const RosterEntry* entry = roster.find(node);
+  if (!migration.is_steady() || (entry && entry->rank <= quick_ranks)) return keep_alive_min;
   return std::max(keep_alive_min,
                   keep_alive_per_member * static_cast<mrt::Duration::rep>(roster.size()));
 }
@@ -34,7 +38,7 @@ void Node::State::beat(mrt::Instant now) {
   } else if (is_supernode()) {
     if (const Link* link = successor_link()) beat_to(link_to(link->peer));
   }
-  if (beats) next_beat = now + keep_alive_interval();
+  if (beats) next_beat = now + keep_alive_interval(self);
 }
 
 void Node::State::on_heartbeat(mrt::Instant now, Link& link, const Heartbeat& message) {
@@ -65,7 +69,8 @@ void Node::State::check_silence(mrt::Instant now) {
     if (!is_counted && uplink_id != id && !in_crisis) continue;
     const auto stats = endpoint.stats(id);
     if (stats) link.suspicion.on_heard(stats->last_received);
-    link.suspicion.expect_every(keep_alive_interval());
+    // A member is heard as often as it says something, all others as often as they have to answer.
+    link.suspicion.expect_every(keep_alive_interval(is_counted ? link.peer : self));
     const mrt::Duration allowed =
         link.suspicion.silence_allowed() * (is_counted ? removal_patience : 1);
     mrt::Instant deadline = link.suspicion.last_heard() + allowed;

@@ -26,6 +26,14 @@ void Suspicion::on_heard(mrt::Instant when) {
   mean_ += (gap - mean_) / 8;
 }
 
+void Suspicion::expect_every(mrt::Duration interval) {
+  if (interval_ != mrt::Duration{} && (interval > 2 * interval_ || 2 * interval < interval_)) {
+    arrivals_ = 0;
+    mean_ = deviation_ = {};
+  }
+  interval_ = interval;
+}
+
 /// Where keep-alives get lost the gaps are geometric: of one keep-alive in `mean_ / interval_` an
 /// answer comes. How long a silence is that happens once in a million?
 static mrt::Duration silence_by_loss(mrt::Duration interval, mrt::Duration mean) {

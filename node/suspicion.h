@@ -30,8 +30,9 @@ class Suspicion {
 
   /// The peer was heard at `when`; out of order or repeated instants change nothing.
   void on_heard(mrt::Instant when);
-  /// Keep-alives now go out at this interval: silence below three of them is no silence.
-  void expect_every(mrt::Duration interval) { interval_ = interval; }
+  /// Keep-alives now go out at this interval: silence below three of them is no silence. Gaps of
+  /// quite another interval say nothing of this one: then the peer is hardly known.
+  void expect_every(mrt::Duration interval);
   /// This node was not running, or has only just begun to ask: judge from `now` on.
   void forgive(mrt::Instant now) { last_heard_ = std::max(last_heard_, now); }
 

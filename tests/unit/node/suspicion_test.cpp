@@ -46,6 +46,18 @@ TEST_CASE("three keep-alives may be missed") {
   CHECK(suspicion.silence_allowed() == milliseconds(1200));
 }
 
+TEST_CASE("what was heard at quite another pace says nothing of this one") {
+  Suspicion suspicion(at(0));
+  suspicion.expect_every(milliseconds(400));
+  for (int i = 1; i <= 10; ++i) suspicion.on_heard(at(400 * i));
+  suspicion.expect_every(milliseconds(404));  // one more member
+  CHECK(suspicion.silence_allowed() == milliseconds(1212));
+  suspicion.expect_every(milliseconds(100));
+  CHECK(suspicion.silence_allowed() == silence_at_first);
+  for (int i = 1; i <= 8; ++i) suspicion.on_heard(at(4000 + 100 * i));
+  CHECK(suspicion.silence_allowed() == silence_min);
+}
+
 TEST_CASE("whoever was away suspects himself first") {
   Suspicion suspicion(at(0));
   for (int i = 1; i <= 10; ++i) suspicion.on_heard(at(100 * i));

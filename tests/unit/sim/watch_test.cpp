@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+//
+// What it costs to watch over a large star, and how soon its supernode is missed (OVERLAY.md 5.1,
+// 5.2). How soon that is in a small one the scenarios say.
+#include <doctest/doctest.h>
+
+#include "node/sim/acts.h"
+#include "node/sim/star.h"
+
+using namespace std::chrono_literals;
+using namespace node::sim;
+
+namespace {
+
+/// More than keep-alives are for at the quickest pace: all but the first three have a slower one.
+struct Large {
+  Large() {
+    for (int seat = 0; seat < 120; ++seat) star.add_seat();
+    mrt::Random random(mrt::seed_from(3));
+    REQUIRE(gather(star, random));
+    REQUIRE(star.run(3s));
+  }
+
+  static StarConfig on_a_lan() {
+    StarConfig config;
+    config.world.seed = 7;
+    config.world.link.delay = 300us;
+    return config;
+  }
+
+  Star star{on_a_lan()};
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Large, "500 keep-alives a second reach a supernode at most") {
+  const uint64_t before = star.world().counters().datagrams_sent;
+  REQUIRE(star.run(5s));
+  const uint64_t sent = star.world().counters().datagrams_sent - before;
+  CHECK(sent <= 5 * 2 * (500 + 10));  // each is answered; ten a second are the supernode's own
+  CHECK(sent >= 5 * 2 * 300);
+}
+
+TEST_CASE_FIXTURE(Large, "a large star misses its supernode as soon as a small one") {
+  star.kill(0);
+  const Instant killed = star.now();
+  REQUIRE(until_taken_over(star, 0, 2s));
+  REQUIRE(star.run(500ms));
+  REQUIRE(star.migrations().size() == star.seat_count() - 1);
+  // The silence, the check of a Gather that comes as news (6.2a), and a few ways.
+  for (const MigrationSeen& seen : star.migrations()) CHECK(seen.at - killed < 300ms + 150ms);
+}
+
+TEST_CASE_FIXTURE(Large, "who comes to be next keeps watch at once as those did who have gone") {
+  for (const size_t seat : {1, 2, 3}) star.kill(seat);
+  REQUIRE(until(star, 5s, "they are removed",
+                [&] { return star.node(0)->peers().size() == star.seat_count() - 3; }));
+  REQUIRE(star.run(1500ms));
+  star.kill(0);
+  const Instant killed = star.now();
+  REQUIRE(until_taken_over(star, 0, 2s));
+  CHECK(star.now() - killed < 300ms + 150ms);
+}
