@@ -241,14 +241,16 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   const bool asked = search && link.asks == Purpose::join;
   const bool gathered =
       migration.phase() == Migration::Phase::following && migration.awaited() == link.peer;
-  // It fell behind the tail; or two of the addresses that were asked are one supernode's.
-  const bool again =
-      (from_uplink(link) || (link.asks == Purpose::join && message.supernode == supernode)) &&
-      message.epoch == epoch;
+  // It fell behind the tail; or the supernode was asked twice, and its epoch has risen since.
+  const bool once_more = from_uplink(link) && !asked && !gathered && is_in_reach(message.epoch);
+  if (once_more && migration.has_parted()) return;
+  // Or two of the addresses that were asked are one supernode's.
+  const bool again = once_more || (link.asks == Purpose::join && message.supernode == supernode &&
+                                   message.epoch == epoch);
   if (asked && left_nodes.contains(now, link.peer)) {
     return give_up_candidate(now, link, {ErrorCode::refused, "that node broke the rules"});
   }
-  const bool same_view = message.epoch == epoch && message.supernode == supernode &&
+  const bool same_view = (message.epoch == epoch || once_more) && message.supernode == supernode &&
                          link.hello.incarnation == order.life();
   const bool no_rise = message.epoch == epoch && epoch != Epoch{};
   if (asked && (message.epoch < epoch || (no_rise && !same_view))) {
@@ -292,8 +294,8 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   }
   const mrt::ConnectionId old_uplink = uplink_id.value_or(mrt::ConnectionId{});
   const mrt::ConnectionId id = link.id;
-  // Welcomed twice into one view (it asked twice, or was gathered meanwhile): what was taken of it
-  // stays, so that places never go back.
+  // Welcomed twice by one supernode (it was asked twice, or gathers meanwhile): what was taken of
+  // its line stays, so that places never go back.
   if (same_view) deliver(now);
   const bool resumed = message.resumed || same_view;
   const Seq after = same_view ? std::max(message.delivered, order.last()) : message.delivered;

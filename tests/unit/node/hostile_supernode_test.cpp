@@ -201,6 +201,26 @@ TEST_CASE_FIXTURE(Trap, "a Fetch that overtakes the Welcome is refused as busy, 
   take_in();
 }
 
+TEST_CASE_FIXTURE(Trap, "who asked twice is taken in twice: the second time in a later epoch") {
+  take_in();
+  for (uint64_t seq = 11; seq <= 13; ++seq) mallory.say(word({seq}, {5}));
+  stage.run(milliseconds(50));
+  mallory.say(Welcome{{6}, mallory.id(), "anna", anna.at(), false, {10}, secret()});
+  RosterUpdate whole = roster();
+  whole.epoch = {6};
+  mallory.say(whole);
+  mallory.say(StandingOffers{true, {}});
+  for (uint64_t seq = 11; seq <= 13; ++seq) mallory.say(word({seq}, {5}));
+  mallory.say(Ready{{6}, {13}});
+  mallory.say(word({14}, {6}));
+  stage.run(milliseconds(50));
+  CHECK_FALSE(mallory.line().closed);
+  CHECK(anna->role() == Role::member);
+  CHECK(anna->epoch() == Epoch{6});
+  CHECK(anna.told<ChatDelivered>().size() == 4);
+  CHECK(anna.told<GapFound>().empty());
+}
+
 TEST_CASE_FIXTURE(Trap, "what came with the news of a new epoch is told before it") {
   take_in();
   mallory.say(word({11}, {5}));
@@ -297,6 +317,14 @@ TEST_CASE_FIXTURE(Trap, "who was gathered takes nothing more of the supernode be
     mallory.say(goes);
     mallory.say(word({11}, {5}));
     mallory.say(Ready{epoch, {11}});
+  }
+  SUBCASE("not taken in once more") {
+    take_in({heir});
+    kate.call(anna.at());
+    kate.say(kate.hello(Purpose::warm));
+    stage.run(milliseconds(50));
+    mallory.say(goes);
+    mallory.say(Welcome{epoch, mallory.id(), "anna", anna.at(), true, {10}, secret()});
   }
   stage.run(milliseconds(100));
   REQUIRE(kate.heard<Survivor>().size() == 1);
