@@ -278,7 +278,9 @@ void Node::State::on_closed(mrt::Instant now, const mrt::Closed& closed) {
   if ((link.member || counts(link)) && was_only && migration.is_steady()) {
     const bool superseded = closed.by_peer && closed.code == close_superseded;
     if (superseded) doubt_epoch(now);
-    if (closed.by_peer ? superseded : closed.code < mrt::CloseCode::application) {
+    // Also one that gave its question up before it knew that it was let in.
+    const bool lives_on = superseded || (closed.by_peer && closed.code == close_unneeded);
+    if (closed.by_peer ? lives_on : closed.code < mrt::CloseCode::application) {
       auto addresses = addresses_of(link.peer, true);
       addresses.insert(addresses.begin(), link.path.remote);
       remember_lost(now, link.peer, std::move(addresses),

@@ -163,6 +163,11 @@ void Hostile::join(const mrt::Address& target) {
   on_timeout(now());
 }
 
+void Hostile::hang_up(mrt::CloseCode code) {
+  endpoint_.close(now(), current_, code, "");
+  next_beat_ = mrt::never;
+}
+
 void Hostile::on_timeout(Instant now) {
   endpoint_.on_timeout(now);
   if (now < next_beat_) return;

@@ -136,6 +136,8 @@ class Hostile final : public Actor {
   void call(const mrt::Address& target);
   /// Connects and comes in as a member, which it shows to be alive from then on.
   void join(const mrt::Address& target);
+  /// Closes the connection; what was said may be lost.
+  void hang_up(mrt::CloseCode code);
   /// The next one who calls is spoken to.
   void wait_for_call() { current_ = {}; }
   /// To the last one who was called, or the one who called.
