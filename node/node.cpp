@@ -319,7 +319,7 @@ bool Node::State::is_consistent() const {
     if (!stopped && !endpoint.stats(id)) return false;
   }
   return roster.is_consistent() && unread.size() <= links.size() && members <= members_max &&
-         lost.size() <= lost_max;
+         lost.size() <= lost_max && arrivals.size() <= roster.size();
 }
 
 }  // namespace node

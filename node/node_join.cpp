@@ -301,6 +301,8 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   const Seq after = same_view ? std::max(message.delivered, order.last()) : message.delivered;
   came_by_itself = !gathered && !same_view;
   const bool apart = came_by_itself || !resumed;
+  // Others who come along from where these were lost are newcomers here, as this node is.
+  for (auto& [node, peer] : lost) peer.of_this_star &= !came_by_itself;
   const uint64_t missed = order.enter_view(message.epoch, message.supernode, link.hello.incarnation,
                                            after, resumed, apart, message.line);
   if (!resumed) order.history_begins(message.kept);
@@ -383,14 +385,28 @@ void Node::State::rejoin(mrt::Instant now) {
 void Node::State::remember_lost(mrt::Instant now, const NodeId& node,
                                 std::vector<mrt::Address> addresses, mrt::Duration first_pause) {
   if (addresses.empty() || lost.size() >= lost_max || left_nodes.contains(now, node)) return;
-  lost[node] = {is_supernode(), std::move(addresses), now, now + first_pause,
-                std::max(first_pause, meet_first)};
+  lost[node] = {is_supernode(),       true,
+                std::move(addresses), now,
+                now + first_pause,    std::max(first_pause, meet_first)};
 }
 
 /// The supernode looks for all; others go on with those whom it may never have known.
 bool Node::State::seeks(const LostPeer& peer) const {
   if (search || quitting) return false;
-  return is_supernode() || (peer.is_mine && uplink_id && synced && migration.is_steady());
+  const bool is_first = peer.of_this_star && peer.since <= elders_since;
+  const bool here = uplink_id && synced && migration.is_steady();
+  return is_supernode() || ((peer.is_mine || is_first) && here);
+}
+
+/// Who came after somebody was lost does not miss it: the first of those who were here looks for
+/// it.
+void Node::State::note_elders(const std::vector<NodeId>& succession) {
+  elders_since = mrt::never;
+  for (const NodeId& node : succession) {
+    if (node == self) break;
+    const auto came = arrivals.find(node);
+    elders_since = std::min(elders_since, came == arrivals.end() ? mrt::Instant{} : came->second);
+  }
 }
 
 /// Asks those who were lost which star they are in: after a cut both sides do.

@@ -58,6 +58,7 @@ void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
     if (entry.node == self) continue;
     const GoneReason why = said_goodbye ? GoneReason::quit : reason;
     note_left(now, entry, why);
+    arrivals.erase(entry.node);
     // Whoever leads next looks for the lost as this supernode does. But one to whom this node came
     // by itself may not know whom it left behind.
     const Link* up = uplink();
@@ -70,7 +71,9 @@ void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
     }
   }
   for (const RosterEntry& entry : change.joined) {
-    if (entry.node != self) emit(PeerJoined{entry.node, entry.nick, entry.incarnation});
+    if (entry.node == self) continue;
+    arrivals[entry.node] = now;
+    emit(PeerJoined{entry.node, entry.nick, entry.incarnation});
   }
   if (change.changed) roster_changed = true;
   if (const RosterEntry* mine = roster.find(self)) {
@@ -81,7 +84,9 @@ void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
       send_to(now, supernode, Holds{epoch, order.last()});
     }
   }
-  migration.on_succession(by_rank());
+  const std::vector<NodeId> succession = by_rank();
+  migration.on_succession(succession);
+  note_elders(succession);
   if (keep_alive_interval(self) < old_pace) {
     next_beat = std::min(next_beat, now);
     next_silence_check = std::min(next_silence_check, now);

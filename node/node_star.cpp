@@ -15,6 +15,7 @@ void Node::State::become_supernode(mrt::Instant now, Epoch next) {
   uplink_id.reset();
   synced = true;
   for (auto& [node, peer] : lost) peer.is_mine = true;
+  arrivals.clear();
   migration.note_epoch(next);
   order.begin_view(next, self);
   order.history_ends();

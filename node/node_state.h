@@ -177,6 +177,7 @@ struct JoinSearch {
 
 struct LostPeer {
   bool is_mine = false;  // its supernode may never have known it: looked for by this member, too
+  bool of_this_star = true;  // those who were here by then miss it, too
   std::vector<mrt::Address> addresses;
   mrt::Instant since;
   mrt::Instant next_try;
@@ -283,6 +284,7 @@ struct Node::State {
   void adopt(const mrt::NetworkKey& key);
   void rejoin(mrt::Instant now);
   bool seeks(const LostPeer& peer) const;
+  void note_elders(const std::vector<NodeId>& succession);
   void meet_lost(mrt::Instant now);
   void on_met(mrt::Instant now, Link& link, const Redirect& message);
   void remember_lost(mrt::Instant now, const NodeId& node, std::vector<mrt::Address> addresses,
@@ -417,7 +419,9 @@ struct Node::State {
   mrt::Instant doubt_ends = mrt::never;  // at the latest; never: the epoch is not in doubt
   std::set<NodeId> banned;
   std::map<NodeId, LostPeer> lost;
-  mrt::Instant next_merge{};  // a member: when it may tell its supernode of a higher star again
+  std::map<NodeId, mrt::Instant> arrivals;  // a member: when those came who came after it
+  mrt::Instant elders_since{};  // whoever was lost before, nobody ranked before this node misses
+  mrt::Instant next_merge{};    // a member: when it may tell its supernode of a higher star again
 
   // Under way
   std::optional<JoinSearch> search;

@@ -7,7 +7,80 @@
 
 using namespace node;
 using namespace stage;
+using std::chrono::milliseconds;
 using std::chrono::seconds;
+
+namespace {
+
+/// Mallory's star, with Elder and Anna in it, has lost Kate; then Zoe comes.
+struct Heirs {
+  Heirs() {
+    mallory.wait_for_call();
+    anna->join(stage.now(), {1}, {mallory.at()}, secret());
+    stage.run(milliseconds(100));
+    const Hello hello = mallory.heard<Hello>().at(0);
+    anna_entry = {hello.node, hello.incarnation, "anna", {}, 2, 0, hello.key};
+    mallory.say(mallory.hello(Purpose::answer));
+    take_in(mallory, {5}, {entry(elder, 1), anna_entry, entry(kate, 7)});
+    REQUIRE(anna->role() == Role::member);
+    kate.wait_for_call();
+    mallory.say(
+        RosterUpdate{{5}, mallory.id(), {2}, false, true, {}, {{kate.id(), GoneReason::lost}}});
+    stage.run(milliseconds(20));
+    mallory.say(RosterUpdate{{5}, mallory.id(), {3}, false, true, {entry(zoe, 8)}, {}});
+    stage.run(seconds(1));
+  }
+
+  RosterEntry entry(Hostile& of, uint32_t rank) {
+    RosterEntry out = of.entry();
+    out.nick = of.id().to_string().substr(0, 8);
+    out.rank = rank;
+    return out;
+  }
+  void take_in(Hostile& leader, Epoch epoch, std::vector<RosterEntry> others) {
+    leader.say(Welcome{epoch, leader.id(), "anna", anna.at(), epoch == Epoch{6}, {10}, secret()});
+    others.push_back(entry(leader, 0));
+    leader.say(RosterUpdate{epoch, leader.id(), {1}, true, true, std::move(others), {}});
+    leader.say(StandingOffers{true, {}});
+    leader.say(Ready{epoch, {10}});
+    stage.run(milliseconds(100));
+  }
+  /// Mallory leaves, and Zoe leads.
+  void hand_over(std::vector<RosterEntry> others) {
+    zoe.call(anna.at());
+    zoe.say(zoe.hello(Purpose::warm));
+    stage.run(milliseconds(50));
+    mallory.say(SupernodeClose{{6}, zoe.id(), {zoe.at()}, CloseReason::left, {10}, secret()});
+    stage.run(milliseconds(50));
+    take_in(zoe, {6}, std::move(others));
+    REQUIRE(anna->supernode() == zoe.id());
+    stage.run(seconds(1));
+  }
+
+  Stage stage;
+  Hostile mallory{stage, remote(3), 3};
+  Hostile kate{stage, remote(4), 4};
+  Hostile zoe{stage, remote(5), 5};
+  Hostile elder{stage, remote(6), 6};
+  Honest anna{stage, remote(1), 1, "anna"};
+  RosterEntry anna_entry;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Heirs,
+                  "where a newcomer leads, the first of those who miss a node looks for it") {
+  REQUIRE_FALSE(kate.is_called());  // Mallory looks for her
+  SUBCASE("who is first") {
+    hand_over({anna_entry});
+    REQUIRE(kate.is_called());
+    CHECK(kate.heard<Hello>().front().purpose == Purpose::meet);
+  }
+  SUBCASE("who is not") {
+    hand_over({entry(elder, 1), anna_entry});
+    CHECK_FALSE(kate.is_called());
+  }
+}
 
 TEST_CASE("a member that closes without a goodbye is looked for, and no other") {
   Stage stage;
