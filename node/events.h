@@ -68,6 +68,7 @@ struct RoleChanged {
   Role role;
   Epoch epoch;
   NodeId supernode;
+  Incarnation life{};  // which start of the supernode: it may have ended by now
 };
 /// Membership, role or path changed, or the user asked (ask_roster).
 struct RosterChanged {

@@ -236,9 +236,9 @@ Role Node::State::role() const {
 void Node::State::emit_role() {
   // While a new supernode is sought the old role stands: it may come back.
   if (!migration.is_steady() || !synced) return;
-  const RoleChanged now_is{role(), epoch, supernode};
+  const RoleChanged now_is{role(), epoch, supernode, is_supernode() ? incarnation : order.life()};
   if (role_told && role_told->role == now_is.role && role_told->epoch == now_is.epoch &&
-      role_told->supernode == now_is.supernode) {
+      role_told->supernode == now_is.supernode && role_told->life == now_is.life) {
     return;
   }
   role_told = now_is;

@@ -64,11 +64,11 @@ void Checker::on_download(Life life, const std::string& name) {
 
 // What nodes tell.
 
-void Checker::on_view(Instant now, Life life, uint64_t epoch, const Identity& supernode) {
+void Checker::on_view(Instant now, Life life, uint64_t epoch, Life supernode) {
   check_ahead(now);
   if (epoch == 0) return;  // not in any star yet
   State& state = lives_.at(life);
-  const View view{epoch, supernode == state.identity ? life : life_of_.at(supernode)};
+  const View view{epoch, supernode};
   if (!state.views.empty()) {
     const View& last = state.views.back();
     if (view == last) return;
@@ -78,8 +78,8 @@ void Checker::on_view(Instant now, Life life, uint64_t epoch, const Identity& su
     }
   }
   state.views.push_back(view);
-  if (supernode != state.identity) {
-    for (const auto& [star, since] : lives_.at(view.second).stars) {
+  if (supernode != life) {
+    for (const auto& [star, since] : lives_.at(supernode).stars) {
       state.stars.try_emplace(star, now);
     }
   } else if (state.stars.empty()) {

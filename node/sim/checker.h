@@ -51,7 +51,8 @@ class Checker {
   void expect_one_line() { one_line_ = true; }
 
   // What nodes tell.
-  void on_view(mrt::Instant now, Life life, uint64_t epoch, const Identity& supernode);
+  /// `supernode`: the life that it follows, which may have ended before this was told.
+  void on_view(mrt::Instant now, Life life, uint64_t epoch, Life supernode);
   void on_migrated(Life life, uint64_t epoch, bool together);
   /// A supernode's roster; the first one of a view says who was gathered into it.
   void on_roster(Life supernode, uint64_t epoch, const std::set<Identity>& roster);

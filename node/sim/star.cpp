@@ -168,6 +168,7 @@ bool Star::begin(size_t seat, bool as_host) {
   checker_.on_start(at.life, at.id.to_string(), at.nick);
   auto program = std::make_unique<NodeProgram>(*this, seat, config, random_.fork());
   at.program = program.get();
+  life_by_start_[node(seat)->life()] = at.life;
   world_.start(at.host, std::move(program));
   return true;
 }
@@ -394,7 +395,7 @@ void Star::on_event(size_t seat, const Event& event) {
 }
 
 void Star::take(size_t seat, const RoleChanged& event) {
-  checker_.on_view(now(), seats_[seat]->life, event.epoch.value, event.supernode.to_string());
+  checker_.on_view(now(), seats_[seat]->life, event.epoch.value, life_by_start_.at(event.life));
 }
 
 void Star::take(size_t seat, const RosterChanged& event) {

@@ -160,6 +160,7 @@ class Star {
   mrt::Random random_;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::map<NodeId, size_t> seat_by_id_;
+  std::map<Incarnation, Life> life_by_start_;  // as the nodes and as the checker know them
   Acquaintance acquaintance_;
   Checker checker_;
   std::vector<std::unique_ptr<mrt::Bytes>> contents_;  // what the checker compares with

@@ -24,7 +24,7 @@ struct Stage {
     const std::string names[] = {"a", "b", "e"};
     for (const Life life : {ann, bob, eve}) {
       checker.on_start(life, names[life.value]);
-      checker.on_view(Instant{}, life, 1, "a");
+      checker.on_view(Instant{}, life, 1, ann);
       for (const auto& name : names) {
         if (name != names[life.value]) checker.on_peer_joined(Instant{}, life, name);
       }
@@ -108,28 +108,31 @@ TEST_CASE("one place with two messages is caught, unless they are two sides' pla
   CHECK(one.has_failed("where others heard"));
 
   Stage sides;
-  sides.checker.on_view(now, bob, 2, "b");
-  sides.checker.on_view(now, eve, 2, "e");
+  sides.checker.on_view(now, bob, 2, bob);
+  sides.checker.on_view(now, eve, 2, eve);
   sides.hear(bob, Stage::message(1, 5, 2));
   sides.hear(eve, Stage::message(2, 5, 2));
   CHECK_FALSE(sides.checker.violation());
 
   Stage lives;  // of one supernode that starts again
-  lives.checker.on_view(now, bob, 2, "b");
+  lives.checker.on_view(now, bob, 2, bob);
   lives.hear(bob, Stage::message(1, 5, 2));
   const Life again{3};
   lives.checker.on_start(again, "b");
-  for (const Life life : {again, eve}) lives.checker.on_view(now, life, 2, "b");
+  lives.checker.on_view(now, again, 2, again);
   lives.hear(again, Stage::message(2, 5, 2));
-  CHECK_FALSE(lives.checker.violation());
+  lives.checker.on_view(now, eve, 2, bob);  // it was frozen, and reads what bob's first life sent
   lives.hear(eve, Stage::message(1, 5, 2));
+  CHECK_FALSE(lives.checker.violation());
+  lives.checker.on_view(now, ann, 2, again);
+  lives.hear(ann, Stage::message(1, 5, 2));
   CHECK(lives.has_failed("where others heard"));
 }
 
 TEST_CASE("an epoch that falls is caught") {
   Stage stage;
-  stage.checker.on_view(now, bob, 3, "b");
-  stage.checker.on_view(now, bob, 2, "a");
+  stage.checker.on_view(now, bob, 3, bob);
+  stage.checker.on_view(now, bob, 2, ann);
   CHECK(stage.has_failed("fell back"));
 }
 
@@ -141,7 +144,7 @@ TEST_CASE("lives that pass together to the next view must have heard the same in
     stage.hear(bob, Stage::message(2, 2));
     stage.hear(eve, Stage::message(1, 1));
     for (const Life life : {bob, eve}) {
-      stage.checker.on_view(now, life, 2, "b");
+      stage.checker.on_view(now, life, 2, bob);
       stage.checker.on_migrated(life, 2, !merges || life == bob);
     }
     CHECK_FALSE(stage.checker.violation());
@@ -158,7 +161,7 @@ TEST_CASE("who comes into the next view late does not pass into it with the othe
   stage.hear(eve, Stage::message(1, 1));
   stage.hear(eve, Stage::message(2, 2));  // of ann, whom only eve still heard
   for (const Life life : {bob, eve}) {
-    stage.checker.on_view(now, life, 2, "b");
+    stage.checker.on_view(now, life, 2, bob);
     stage.checker.on_migrated(life, 2, true);
   }
   stage.checker.check_agreement(now);
@@ -174,12 +177,12 @@ TEST_CASE("who came into a view late is spared what it had heard before, and not
     stage.checker.on_said(now, ann, 4, "four");
     stage.hear(eve, Stage::message(1, 1));  // on the side that it was on
     for (const Life life : {bob, eve}) {
-      stage.checker.on_view(now, life, 2, "b");
+      stage.checker.on_view(now, life, 2, bob);
       if (life == bob) stage.hear(life, Stage::message(1, 1, 2));
       stage.hear(life, Stage::message(2, 2, 2));
       if (life == bob || !misses) stage.hear(life, {"a", 77, 3, 2, 3, "three", false});
       stage.hear(life, {"a", 77, 4, 2, 4, "four", false});
-      stage.checker.on_view(now, life, 3, "b");
+      stage.checker.on_view(now, life, 3, bob);
       stage.checker.on_migrated(life, 3, true);
     }
     CHECK_FALSE(stage.checker.violation());
@@ -194,10 +197,10 @@ TEST_CASE("what one had heard on its side before need not be heard again with th
     stage.checker.on_roster(ann, 2, {"a", "b", "e"});
     stage.checker.on_roster(bob, 3, {"b", "e"});
     if (before) stage.hear(bob, Stage::message(1, 7));
-    for (const Life life : {bob, eve}) stage.checker.on_view(now, life, 2, "a");
+    for (const Life life : {bob, eve}) stage.checker.on_view(now, life, 2, ann);
     stage.hear(eve, Stage::message(1, 8, 2));
     for (const Life life : {bob, eve}) {
-      stage.checker.on_view(now, life, 3, "b");
+      stage.checker.on_view(now, life, 3, bob);
       stage.checker.on_migrated(life, 3, true);
     }
     stage.checker.check_agreement(now);
@@ -212,10 +215,10 @@ TEST_CASE("who joined in the middle of a view need not have heard its beginning"
   stage.checker.on_start(newcomer, "n");
   stage.hear(bob, Stage::message(1, 1));
   stage.hear(bob, Stage::message(2, 2));
-  stage.checker.on_view(now, newcomer, 1, "a");
+  stage.checker.on_view(now, newcomer, 1, ann);
   stage.hear(newcomer, Stage::message(2, 2));
   for (const Life life : {bob, newcomer}) {
-    stage.checker.on_view(now, life, 2, "b");
+    stage.checker.on_view(now, life, 2, bob);
     stage.checker.on_migrated(life, 2, true);
   }
   stage.checker.check_agreement(now);
@@ -307,9 +310,9 @@ TEST_CASE("what was said in another star is not owed before the two are one") {
   Stage stage;
   const Life far{3};
   stage.checker.on_start(far, "f");
-  stage.checker.on_view(now, far, 1, "f");
+  stage.checker.on_view(now, far, 1, far);
   stage.all_hear();
-  stage.checker.on_view(now + 1s, far, 2, "a");
+  stage.checker.on_view(now + 1s, far, 2, ann);
   auto all = stage.standing();
   all.push_back({far, false, 2, "a", {}, {}});
   for (Standing& one : all) {
@@ -339,7 +342,7 @@ TEST_CASE("unsettled: what one survivor heard of a dead sender, and another did 
     one.epoch = 2;
     one.supernode = "b";
     one.roster = {"b", "e"};
-    stage.checker.on_view(now, one.life, 2, "b");
+    stage.checker.on_view(now, one.life, 2, bob);
     stage.checker.on_peer_left(now, one.life, "a");
   }
   CHECK_FALSE(stage.checker.unsettled(living));
@@ -391,7 +394,7 @@ TEST_CASE("a supernode that hears what none of its members has is caught, unless
   }
   Stage begins;  // it begins a view, and all get it there
   begins.hear(ann, Stage::message(1, 1));
-  begins.checker.on_view(now, ann, 2, "a");
+  begins.checker.on_view(now, ann, 2, ann);
   begins.checker.on_heard(now + 1ms, bob, Stage::message(1, 1));
   CHECK_FALSE(begins.checker.violation());
   Stage member;  // whose supernode will deliver later
@@ -425,7 +428,7 @@ TEST_CASE("where all move on together, nobody is told more of the view that they
     stage.checker.on_roster(bob, 2, {"b", "e"});
     for (const Life life : {bob, eve}) {
       stage.hear(life, Stage::message(1, 1));
-      stage.checker.on_view(now, life, 2, "b");
+      stage.checker.on_view(now, life, 2, bob);
       stage.checker.on_migrated(life, 2, true);
     }
     stage.hear(ann, Stage::message(1, 1));
