@@ -93,6 +93,8 @@ void Checker::on_migrated(Life life, uint64_t epoch, bool together) {
 
 void Checker::on_roster(Life supernode, uint64_t epoch, const std::set<Identity>& roster) {
   gathered_.try_emplace({epoch, supernode}, roster);
+  // It was alone, whoever comes to one that thaws in the same instant.
+  if (ahead_ && ahead_->life == supernode && lives_.at(supernode).peers.empty()) ahead_.reset();
 }
 
 std::optional<size_t> Checker::resolve(const Heard& heard) {

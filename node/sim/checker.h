@@ -110,7 +110,7 @@ class Checker {
     Identity from;
   };
   /// A supernode heard what nobody else had, which is right if it is alone, or leads others, by
-  /// the end of that instant.
+  /// the end of that instant or in the roster that it tells next.
   struct Ahead {
     mrt::Instant at;
     Life life;

@@ -392,6 +392,13 @@ TEST_CASE("a supernode that hears what none of its members has is caught, unless
     stage.checker.on_heard(now + 1ms, ann, Stage::message(2, 2));
     CHECK(stage.has_failed("before any of them") == !alone);
   }
+  Stage again;  // it was alone, and somebody comes in the same instant
+  again.hear(ann, Stage::message(1, 1));
+  for (const char* peer : {"b", "e"}) again.checker.on_peer_left(now, ann, peer);
+  again.checker.on_roster(ann, 1, {"a"});
+  again.checker.on_peer_joined(now, ann, "b");
+  again.checker.on_heard(now + 1ms, ann, Stage::message(2, 2));
+  CHECK_FALSE(again.checker.violation());
   Stage begins;  // it begins a view, and all get it there
   begins.hear(ann, Stage::message(1, 1));
   begins.checker.on_view(now, ann, 2, ann);
