@@ -66,8 +66,9 @@ void Node::on_file_result(mrt::Instant now, const FileResult& result) {
 }
 
 std::optional<mrt::Transmit> Node::poll_transmit(mrt::Instant now, mrt::MutableBytes buffer) {
+  state_->note_stall(now);
   auto batch = state_->endpoint.poll_transmit(now, buffer);
-  if (!batch) state_->awake_until = state_->compute_timeout();
+  if (!batch) state_->awake_until = std::max(now, state_->compute_timeout());
   return batch;
 }
 
@@ -123,7 +124,7 @@ void Node::State::after_input(mrt::Instant now) {
     emit_role();
     if (roster_changed) emit_roster();
   }
-  awake_until = compute_timeout();
+  awake_until = std::max(now, compute_timeout());  // what is overdue now was not slept through
   DCHECK(is_consistent());
 }
 

@@ -105,6 +105,20 @@ TEST_CASE("a successor that hears nothing of its supernode still takes the role 
   CHECK(at.is_one_within(5s));
 }
 
+TEST_CASE("who comes to lead has not been away because somebody is overdue to be looked for") {
+  Together at(3);
+  Star& star = at.star;
+  star.kill(2);
+  star.run(10s);  // the supernode looks for it, and its successor will
+  size_t notes = 0;
+  star.watch([&](size_t, const node::Event& e) { notes += std::holds_alternative<node::Noted>(e); },
+             {});
+  star.hand_over(0);
+  star.run(1s);
+  CHECK(at.role(1) == node::Role::supernode);
+  CHECK(notes == 0);
+}
+
 TEST_CASE("who comes in another life is not waited for in the view that it died in") {
   Together at(3);
   Star& star = at.star;
