@@ -5,7 +5,8 @@
 //
 // 1. The same candidates give the same succession on every node.
 // 2. Stable: a new measurement reorders two members only when it moves one of them to another
-//    class, and classes are wide (each RTT class is four times the one before).
+//    class. Classes are wide (each RTT class is four times the one before), and left only for what
+//    lies a quarter beyond their edge: what lies on an edge moves nobody back and forth.
 #pragma once
 
 #include <cstdint>
@@ -17,22 +18,39 @@
 
 namespace node {
 
+/// What was measured of a member, as the classes that it is in.
+class Grade {
+ public:
+  /// Smoothed, from the supernode. Classes end at 16 ms, 64 ms, 256 ms, ...
+  void measure_rtt(mrt::Duration rtt);
+  /// Share of packets lost on the way to it. Classes end at 2 % and 10 %.
+  void measure_loss(double loss);
+  /// How late its timers fire on average: a busy host relays as late. Classes end at 20 ms, which
+  /// people do not notice in a chat, and 100 ms, a keep-alive interval.
+  void measure_lateness(mrt::Duration late);
+
+  bool is_measured() const { return measured_; }
+  /// The classes together: 0 is the best.
+  uint32_t level() const { return rtt_ + loss_ + lateness_; }
+  auto operator<=>(const Grade&) const = default;
+
+ private:
+  bool measured_ = false;  // its RTT is known
+  uint32_t rtt_ = 0;
+  uint32_t loss_ = 0;
+  uint32_t lateness_ = 0;
+};
+
 struct Candidate {
   NodeId node;
   bool reachable = true;  // others can open a connection to it
-  mrt::Duration rtt{};    // smoothed, from the supernode; the longest while unknown
-  double loss = 0;        // share of packets lost on the way to it
-  uint64_t joined = 0;    // how many had joined before it: the oldest member has the lowest
+  Grade grade;
+  uint64_t joined = 0;  // how many had joined before it: the oldest member has the lowest
 };
 
-/// Ranks 1, 2, ...: the first is the first successor. By reachability, then class of RTT and
-/// loss, then who has been here longest (most likely to stay: Stutzbach and Rejaie,
-/// "Understanding churn in peer-to-peer networks", 2006), then id.
+/// Ranks 1, 2, ...: the first is the first successor. By reachability, then grade (who was not
+/// measured yet comes last), then who has been here longest (most likely to stay: Stutzbach and
+/// Rejaie, "Understanding churn in peer-to-peer networks", 2006), then id.
 std::vector<NodeId> succession(std::span<const Candidate> candidates);
-
-/// 0 for up to 16 ms, 1 up to 64 ms, 2 up to 256 ms, ...
-uint32_t rtt_class(mrt::Duration rtt);
-/// 0 below 2 % loss, 1 below 10 %, 2 above.
-uint32_t loss_class(double loss);
 
 }  // namespace node

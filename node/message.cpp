@@ -349,6 +349,7 @@ void visit(F& f, Heartbeat& m) {
   f.field(m.epoch);
   f.field(m.supernode);
   f.number(m.word);
+  f.number(m.late_ms);
 }
 
 // A message's type byte is its place in the variant plus one: WIRE.md 6.3 lists them.

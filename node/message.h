@@ -274,8 +274,9 @@ struct MergeFailed {
 /// Sent as a datagram; MRT's acknowledgement is the answer.
 struct Heartbeat {
   Epoch epoch;
-  NodeId supernode;   // whom the sender follows: one who is that no more says so
-  uint64_t word = 0;  // asked for by a supernode in doubt, and repeated by who follows it still
+  NodeId supernode;      // whom the sender follows: one who is that no more says so
+  uint64_t word = 0;     // asked for by a supernode in doubt, and repeated by who follows it still
+  uint64_t late_ms = 0;  // how late the sender's timers fire, on average
 };
 
 using Message =

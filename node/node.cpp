@@ -132,8 +132,10 @@ void Node::State::after_input(mrt::Instant now) {
 /// (Dadgar et al., "Lifeguard", 2018), and a supernode orders nothing until its epoch is
 /// confirmed.
 void Node::State::note_stall(mrt::Instant now) {
-  if (awake_until == mrt::never || now < awake_until + stall_min) return;
+  if (awake_until == mrt::never || now < awake_until) return;
   const mrt::Duration away = now - awake_until;
+  lateness += (std::min(away, lateness_most) - lateness) / lateness_share;
+  if (away < stall_min) return;
   awake_until = now;
   doubt_epoch(now);
   for (auto& [id, link] : links) link.suspicion.forgive(now);

@@ -156,29 +156,32 @@ void Node::State::remove_member(mrt::Instant now, const NodeId& node, GoneReason
   }
 }
 
+/// Until its round trip is known a member comes last: else each newcomer would move all others
+/// down, in a roster of all of them.
+void Node::State::measure(Link& link) {
+  const auto stats = endpoint.stats(link.id);
+  if (!stats || stats->rtt == mrt::Duration{}) return;
+  link.grade.measure_rtt(stats->rtt);
+  // Few packets say nothing about loss.
+  if (stats->packets_sent >= 200) {
+    link.grade.measure_loss(static_cast<double>(stats->packets_lost) /
+                            static_cast<double>(stats->packets_sent));
+  }
+  if (const RosterEntry* entry = roster.find(link.peer)) {
+    RosterEntry updated = *entry;
+    updated.rtt_us =
+        static_cast<uint32_t>(std::clamp<int64_t>(mrt::to_us(stats->rtt), 0, 60'000'000));
+    roster.put(updated);
+  }
+}
+
 void Node::State::rank_members(mrt::Instant now) {
   std::vector<Candidate> candidates;
   for (const auto& [node, id] : link_by_node) {
-    const Link& link = links.at(id);
+    Link& link = links.at(id);
     if (!link.member) continue;
-    // One that was not measured yet comes last: else each newcomer would move all others down, in a
-    // roster of all of them.
-    Candidate candidate{node, true, mrt::Duration::max(), 0, link.joined};
-    if (const auto stats = endpoint.stats(id)) {
-      if (stats->rtt > mrt::Duration{}) candidate.rtt = stats->rtt;
-      // Few packets say nothing about loss.
-      if (stats->packets_sent >= 200) {
-        candidate.loss =
-            static_cast<double>(stats->packets_lost) / static_cast<double>(stats->packets_sent);
-      }
-      if (const RosterEntry* entry = roster.find(node)) {
-        RosterEntry updated = *entry;
-        updated.rtt_us =
-            static_cast<uint32_t>(std::clamp<int64_t>(mrt::to_us(stats->rtt), 0, 60'000'000));
-        roster.put(updated);
-      }
-    }
-    candidates.push_back(candidate);
+    measure(link);
+    candidates.push_back({node, true, link.grade, link.joined});
   }
   roster.rank(self, succession(candidates));
   migration.on_succession(by_rank());

@@ -56,8 +56,8 @@ inline constexpr auto close_quit = mrt::CloseCode{0x103};
 inline constexpr auto close_violation = mrt::CloseCode{0x104};
 
 /// Keep-alives: each member sends one so often, but for the first of the succession. They send one
-/// each keep_alive_min however many are here, so that a large star misses its supernode as soon as a
-/// small one: the two that may have to take over, and one more who agrees with the second. With
+/// each keep_alive_min however many are here, so that a large star misses its supernode as soon as
+/// a small one: the two that may have to take over, and one more who agrees with the second. With
 /// their 30 a second 500 arrive at a supernode at most.
 inline constexpr mrt::Duration keep_alive_min = std::chrono::milliseconds(100);
 inline constexpr mrt::Duration keep_alive_per_member = std::chrono::microseconds(2'200);
@@ -72,6 +72,10 @@ inline constexpr int removal_patience = 3;
 /// Later than this behind a deadline, and the process was frozen or starved: longer than a
 /// scheduler's slice under load, shorter than the shortest suspicion.
 inline constexpr mrt::Duration stall_min = std::chrono::milliseconds(150);
+/// How late this node's timers fire is averaged over so many wake-ups, some seconds of keep-alives:
+/// one hiccup makes nobody a busy host. One of them counts for no more than a second.
+inline constexpr int lateness_share = 64;
+inline constexpr mrt::Duration lateness_most = std::chrono::seconds(1);
 /// docs/CLI.md: a `C` or `join` that finds nobody gives up after 10 s.
 inline constexpr mrt::Duration join_time_max = std::chrono::seconds(10);
 /// How long a supernode whose epoch is in doubt looks for those who went: several times the
@@ -150,6 +154,7 @@ struct Link {
   Seq holds;                       // up to where it said, in this epoch, that it holds the order
   std::optional<Seq> ready_after;  // Ready is due behind this place
   uint64_t joined = 0;             // how many had joined before
+  Grade grade;                     // what was measured of it
 };
 
 /// A search for a star: by command, or after the supernode was lost.
@@ -298,6 +303,7 @@ struct Node::State {
   void admit(mrt::Instant now, Link& link);
   void sync_member(mrt::Instant now, Link& link, const Order::ResumePoint& from);
   void remove_member(mrt::Instant now, const NodeId& node, GoneReason reason);
+  void measure(Link& link);
   void rank_members(mrt::Instant now);
   void flush_roster(mrt::Instant now);
   void on_publish(mrt::Instant now, Link& link, const Publish& message);
@@ -447,6 +453,7 @@ struct Node::State {
   std::optional<RoleChanged> role_told;
   bool roster_changed = false;
   mrt::Instant awake_until = mrt::never;  // when this node wanted to be called at the latest
+  mrt::Duration lateness{};               // how much later it was, on average
 };
 
 }  // namespace node

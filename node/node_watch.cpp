@@ -21,7 +21,8 @@ mrt::Duration Node::State::keep_alive_interval(const NodeId& node) const {
 /// take over. MRT's acknowledgement is the answer.
 void Node::State::beat(mrt::Instant now) {
   next_beat = mrt::never;
-  const mrt::Bytes message = encode(Heartbeat{epoch, supernode, word});
+  const auto late_ms = static_cast<uint64_t>(mrt::to_ms(lateness));
+  const mrt::Bytes message = encode(Heartbeat{epoch, supernode, word, late_ms});
   bool beats = false;
   const auto beat_to = [&](Link* link) {
     if (!link || !link->connected) return;
@@ -43,6 +44,13 @@ void Node::State::beat(mrt::Instant now) {
 
 void Node::State::on_heartbeat(mrt::Instant now, Link& link, const Heartbeat& message) {
   link.suspicion.on_heard(now);
+  if (link.member) {
+    const Grade before = link.grade;
+    const uint64_t most = static_cast<uint64_t>(mrt::to_ms(lateness_most));
+    link.grade.measure_lateness(std::chrono::milliseconds(std::min(message.late_ms, most)));
+    measure(link);
+    if (link.grade != before) rank_members(now);
+  }
   if (message.supernode == self && !link.member && !quitting) {
     // It counts on us, and we are not its supernode (any more): it has to look for another.
     return drop_link(now, link.id, close_superseded, "another supernode is followed");

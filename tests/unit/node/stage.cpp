@@ -174,7 +174,8 @@ void Hostile::on_timeout(Instant now) {
   next_beat_ = now + std::chrono::milliseconds(100);
   const auto welcome = heard<node::Welcome>();
   if (welcome.empty()) return;
-  const node::Heartbeat beat{welcome.back().epoch, welcome.back().supernode, confirms_ ? word_ : 0};
+  const node::Heartbeat beat{welcome.back().epoch, welcome.back().supernode, confirms_ ? word_ : 0,
+                             late_ms_};
   endpoint_.send_datagram(now, current_, node::encode(beat));
 }
 
@@ -225,6 +226,7 @@ void Hostile::take_events(Instant now) {
       const auto message = node::decode(datagram->bytes);
       if (message && std::holds_alternative<node::Heartbeat>(*message)) {
         word_ = std::get<node::Heartbeat>(*message).word;
+        lateness_heard_ms_ = std::get<node::Heartbeat>(*message).late_ms;
       }
     } else if (const auto* closed = std::get_if<mrt::Closed>(&*event)) {
       lines_.at(closed->connection).closed = closed->code;
