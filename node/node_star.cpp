@@ -305,7 +305,7 @@ void Node::State::advance_stable(mrt::Instant now) {
   Seq mark = order.last();
   if (const Link* successor = successor_link()) {
     mark = successor->holds;
-  } else if (doubt_ends != mrt::never || !migration.is_steady()) {
+  } else if (doubt_ends != mrt::never || !migration.is_steady() || quitting) {
     return;  // it may be alone only because the others went on without it
   }
   order.deliver_up_to(mark);
