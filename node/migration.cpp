@@ -4,9 +4,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "mrt/receiver.h"
 #include "node/order.h"
 
 namespace node {
+
+mrt::Duration word_wait(mrt::Duration rtt) {
+  return std::clamp(2 * rtt + mrt::Receiver::ack_delay_max, word_wait_min, word_wait_max);
+}
 
 void Migration::on_view(mrt::Instant, Epoch epoch, const std::vector<NodeId>& by_rank) {
   phase_ = Phase::steady;

@@ -33,7 +33,7 @@ namespace node {
 /// How long survivors are waited for: one round trip of the widest star (300 ms) and word_wait_max,
 /// for most do not miss their supernode yet, or in a smaller star one loss on the way as well. Far
 /// below a user's patience, and nobody waits who has answered: all there, it begins at once.
-inline constexpr mrt::Duration gather_wait = std::chrono::milliseconds(600);
+inline constexpr mrt::Duration gather_wait = std::chrono::milliseconds(700);
 /// How long the successor may take until its Gather is here: its own suspicion may come one
 /// keep-alive later than ours, and then half a round trip.
 inline constexpr mrt::Duration successor_wait = std::chrono::milliseconds(500);
@@ -47,9 +47,12 @@ inline constexpr mrt::Duration agreement_wait = std::chrono::milliseconds(1000);
 /// suspect (suspicion.h), so that all who notice a death are counted together.
 inline constexpr mrt::Duration suspect_time = std::chrono::seconds(5);
 /// How long one that was gathered unexpectedly listens for its supernode: two round trips to it,
-/// within these. With both ways of the gathering it stays below gather_wait.
-inline constexpr mrt::Duration word_wait_min = std::chrono::milliseconds(50);
-inline constexpr mrt::Duration word_wait_max = std::chrono::milliseconds(250);
+/// and as long as MRT may keep back the acknowledgement that is the answer, within these. The
+/// longest is more than one round trip of the widest star, and with both ways of the gathering
+/// below gather_wait.
+inline constexpr mrt::Duration word_wait_min = std::chrono::milliseconds(75);
+inline constexpr mrt::Duration word_wait_max = std::chrono::milliseconds(375);
+mrt::Duration word_wait(mrt::Duration rtt);
 
 /// A successor that lives and does not take over is left for the next one after this many tries
 /// to get back to the supernode.
@@ -121,8 +124,8 @@ class Migration {
 
   Phase phase() const { return phase_; }
   bool is_steady() const { return phase_ == Phase::steady; }
-  /// It gathers, or has said what it holds: the old supernode's word comes too late, until this node
-  /// has come in there anew.
+  /// It gathers, or has said what it holds: the old supernode's word comes too late, until this
+  /// node has come in there anew.
   bool has_parted() const { return parted_; }
   Epoch epoch() const { return epoch_; }
   /// The highest epoch that was seen or begun: the next one must be above.

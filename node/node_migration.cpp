@@ -58,8 +58,7 @@ void Node::State::on_gather(mrt::Instant now, Link& link, const Gather& message)
   if (left_nodes.contains(now, link.peer)) return;
   const Link* up = uplink();
   const auto stats = up ? endpoint.stats(up->id) : std::nullopt;
-  const mrt::Duration wait = 2 * (stats ? stats->rtt : mrt::Duration{});
-  migration.on_gather(now, link.peer, message, std::clamp(wait, word_wait_min, word_wait_max));
+  migration.on_gather(now, link.peer, message, word_wait(stats ? stats->rtt : mrt::Duration{}));
 }
 
 void Node::State::carry_out(mrt::Instant now, const Migration::AskWord&) { beat(now); }

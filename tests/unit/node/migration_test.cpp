@@ -266,6 +266,14 @@ TEST_CASE("museum: who hears its supernode is not gathered away from it (gossip 
   }
 }
 
+TEST_CASE("a word has the time for its way there and back, and for being kept back") {
+  for (const int rtt : {0, 1, 30, 100, 300}) {
+    const auto there_and_back = std::chrono::milliseconds(rtt);
+    CHECK(word_wait(there_and_back) > there_and_back + std::chrono::milliseconds(25));
+    CHECK(there_and_back + word_wait(there_and_back) < gather_wait);
+  }
+}
+
 TEST_CASE("who is gathered and hears no word of its supernode follows") {
   Migration three(node_id(3));
   three.on_view(at(0), {1}, {node_id(1), node_id(2), node_id(3)});

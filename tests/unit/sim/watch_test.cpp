@@ -51,6 +51,24 @@ TEST_CASE_FIXTURE(Large, "a large star misses its supernode as soon as a small o
   for (const MigrationSeen& seen : star.migrations()) CHECK(seen.at - killed < 300ms + 150ms);
 }
 
+TEST_CASE_FIXTURE(Large,
+                  "who hears its supernode in a wide and quiet star is not gathered from it") {
+  LinkSpec far;
+  far.delay = 150ms;
+  star.change_links(far);
+  REQUIRE(star.run(8s));
+  // Two who may succeed agree that it is gone. Nobody else has anything of it under way.
+  for (const node::Peer& peer : star.node(0)->peers()) {
+    if (peer.rank == 1 || peer.rank == 2) star.cut(0, *star.seat_of(peer.node));
+  }
+  REQUIRE(star.run(3s));
+  size_t faithful = 0;
+  for (size_t seat = 1; seat < star.seat_count(); ++seat) {
+    if (star.node(seat)->supernode() == star.id(0)) ++faithful;
+  }
+  CHECK(faithful == star.seat_count() - 3);
+}
+
 TEST_CASE_FIXTURE(Large, "who comes to be next keeps watch at once as those did who have gone") {
   for (const size_t seat : {1, 2, 3}) star.kill(seat);
   REQUIRE(until(star, 5s, "they are removed",
