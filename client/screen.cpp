@@ -166,7 +166,7 @@ struct Screen::Words {
   }
   Shown operator()(const node::Migrated& e) const {
     const std::string to = is_own(e.to) ? "you are" : screen.name_of(e.to) + " is";
-    return note(bold, fmt::format("{} the supernode now: {} ({}, {})", to,
+    return note(bold, fmt::format("{} the supernode now, after {} ({}, {})", to,
                                   is_own(e.from) ? "you" : screen.name_of(e.from),
                                   node::to_text(e.reason), duration_text(e.took)));
   }
