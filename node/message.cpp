@@ -350,6 +350,7 @@ void visit(F& f, Heartbeat& m) {
   f.field(m.supernode);
   f.number(m.word);
   f.number(m.late_ms);
+  f.list(m.unreached, unreached_max, [&](NodeId& id) { f.field(id); });
 }
 
 // A message's type byte is its place in the variant plus one: WIRE.md 6.3 lists them.

@@ -35,6 +35,7 @@ inline constexpr size_t message_bytes_max = 64 * 1024 + 1024;
 inline constexpr size_t text_bytes_max = 64 * 1024;
 inline constexpr size_t line_max = 16;          // views back that two sides can find in common
 inline constexpr size_t suspects_max = 16;      // nobody walks further down the succession
+inline constexpr size_t unreached_max = 4;      // twice as many as are kept warm
 inline constexpr size_t roster_part_max = 128;  // entries in one message: at most 45 KB
 inline constexpr size_t offers_part_max = 128;  // entries in one message: at most 41 KB
 inline constexpr size_t secret_bytes_max = 64;  // a random secret of a network, four times over
@@ -277,6 +278,8 @@ struct Heartbeat {
   NodeId supernode;      // whom the sender follows: one who is that no more says so
   uint64_t word = 0;     // asked for by a supernode in doubt, and repeated by who follows it still
   uint64_t late_ms = 0;  // how late the sender's timers fire, on average
+  /// Of the first successors those to whom it finds no way.
+  std::vector<NodeId> unreached{};
 };
 
 using Message =

@@ -201,7 +201,7 @@ mrt::Instant Node::State::compute_timeout() const {
   for (const auto& [node, peer] : lost) {
     if (seeks(peer)) next = std::min(next, peer.next_try);
   }
-  for (const auto& [node, when] : warm_tries) next = std::min(next, when);
+  for (const auto& [node, one] : warm_tries) next = std::min(next, one.next);
   for (const auto& [id, when] : unread) next = std::min(next, when);
   if (quitting) next = std::min(next, *quitting);
   return next;

@@ -20,6 +20,7 @@ void Node::State::become_supernode(mrt::Instant now, Epoch next) {
   order.begin_view(next, self);
   order.history_ends();
   for (auto& [id, link] : links) link.holds = {};
+  unreachable.clear();
   doubt_ends = mrt::never;
   stable = stable_told = {};  // what was placed before may be held by nobody else
   rank_members(now);
@@ -175,13 +176,37 @@ void Node::State::measure(Link& link) {
   }
 }
 
+/// Whom more than half of the others do not reach is no successor. One of them may have a broken
+/// line, or be a liar.
+void Node::State::note_unreached(mrt::Instant now, Link& link,
+                                 const std::vector<NodeId>& unreached) {
+  link.unreached = unreached;
+  for (const NodeId& node : unreached) {
+    const auto known = unreachable.find(node);
+    if (node == self || !roster.find(node) || known != unreachable.end()) continue;
+    size_t others = 0;
+    size_t in_vain = 0;
+    for (const auto& [id, one] : links) {
+      if (!one.member || one.peer == node) continue;
+      ++others;
+      if (std::find(one.unreached.begin(), one.unreached.end(), node) != one.unreached.end())
+        ++in_vain;
+    }
+    if (2 * in_vain <= others) continue;
+    unreachable[node] = now + unreachable_for;
+    rank_members(now);
+  }
+}
+
 void Node::State::rank_members(mrt::Instant now) {
+  std::erase_if(unreachable,
+                [&](const auto& one) { return one.second <= now || !roster.find(one.first); });
   std::vector<Candidate> candidates;
   for (const auto& [node, id] : link_by_node) {
     Link& link = links.at(id);
     if (!link.member) continue;
     measure(link);
-    candidates.push_back({node, true, link.grade, link.joined});
+    candidates.push_back({node, !unreachable.contains(node), link.grade, link.joined});
   }
   roster.rank(self, succession(candidates));
   migration.on_succession(by_rank());

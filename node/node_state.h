@@ -98,6 +98,11 @@ inline constexpr size_t join_addresses_max = 32;
 /// Warm successors: two at once may die (supernode and first successor).
 inline constexpr size_t warm_successors = 2;
 inline constexpr mrt::Duration warm_retry = std::chrono::seconds(1);
+/// After so many calls in vain the supernode is told. One is under way for a second, and a burst of
+/// losses takes no more than two.
+inline constexpr int warm_tries_max = 3;
+/// So long whom others could not reach comes last, and is not tried: a NAT or a firewall stays.
+inline constexpr mrt::Duration unreachable_for = std::chrono::minutes(5);
 /// Those who were lost in silence are looked for, with doubling pauses, so that two halves of a
 /// star find each other again.
 inline constexpr mrt::Duration meet_first = std::chrono::milliseconds(250);
@@ -155,6 +160,7 @@ struct Link {
   std::optional<Seq> ready_after;  // Ready is due behind this place
   uint64_t joined = 0;             // how many had joined before
   Grade grade;                     // what was measured of it
+  std::vector<NodeId> unreached;   // to whom it finds no way
 };
 
 /// A search for a star: by command, or after the supernode was lost.
@@ -304,6 +310,7 @@ struct Node::State {
   void sync_member(mrt::Instant now, Link& link, const Order::ResumePoint& from);
   void remove_member(mrt::Instant now, const NodeId& node, GoneReason reason);
   void measure(Link& link);
+  void note_unreached(mrt::Instant now, Link& link, const std::vector<NodeId>& unreached);
   void rank_members(mrt::Instant now);
   void flush_roster(mrt::Instant now);
   void on_publish(mrt::Instant now, Link& link, const Publish& message);
@@ -406,7 +413,11 @@ struct Node::State {
   LeftNodes left_nodes;
   std::optional<mrt::ConnectionId> uplink_id;
   bool synced = true;  // a member: Ready was received
-  std::map<NodeId, mrt::Instant> warm_tries;
+  struct WarmTry {
+    mrt::Instant next;
+    int tries = 0;  // since there was a connection
+  };
+  std::map<NodeId, WarmTry> warm_tries;
   mrt::Instant next_beat = mrt::never;
   mrt::Instant next_silence_check = mrt::never;
 
@@ -415,7 +426,8 @@ struct Node::State {
 
   // As the supernode
   uint64_t joined_count = 0;
-  Seq stable;  // the supernode's own mark, or what it told
+  std::map<NodeId, mrt::Instant> unreachable;  // members whom others do not reach, until when
+  Seq stable;                                  // the supernode's own mark, or what it told
   Seq stable_told;
   mrt::Instant roster_due = mrt::never;
   mrt::Instant roster_flushed{};

@@ -22,7 +22,11 @@ mrt::Duration Node::State::keep_alive_interval(const NodeId& node) const {
 void Node::State::beat(mrt::Instant now) {
   next_beat = mrt::never;
   const auto late_ms = static_cast<uint64_t>(mrt::to_ms(lateness));
-  const mrt::Bytes message = encode(Heartbeat{epoch, supernode, word, late_ms});
+  Heartbeat heartbeat{epoch, supernode, word, late_ms, {}};
+  for (const auto& [node, one] : warm_tries) {
+    if (one.tries > warm_tries_max) heartbeat.unreached.push_back(node);
+  }
+  const mrt::Bytes message = encode(heartbeat);
   bool beats = false;
   const auto beat_to = [&](Link* link) {
     if (!link || !link->connected) return;
@@ -50,6 +54,7 @@ void Node::State::on_heartbeat(mrt::Instant now, Link& link, const Heartbeat& me
     link.grade.measure_lateness(std::chrono::milliseconds(std::min(message.late_ms, most)));
     measure(link);
     if (link.grade != before) rank_members(now);
+    note_unreached(now, link, message.unreached);
   }
   if (message.supernode == self && !link.member && !quitting) {
     // It counts on us, and we are not its supernode (any more): it has to look for another.
@@ -113,18 +118,19 @@ void Node::State::keep_warm(mrt::Instant now) {
     warm_tries.clear();
     return;
   }
-  std::map<NodeId, mrt::Instant> wanted;
+  std::map<NodeId, WarmTry> wanted;
   for (const auto& [node, entry] : roster.entries()) {
     if (entry.rank == 0 || entry.rank > warm_successors || node == self) continue;
     if (link_by_node.contains(node) || left_nodes.contains(now, node)) continue;
     const auto tried = warm_tries.find(node);
-    wanted[node] = tried == warm_tries.end() ? now : tried->second;
+    wanted[node] = tried == warm_tries.end() ? WarmTry{now} : tried->second;
   }
   warm_tries = std::move(wanted);
   const Link* up = uplink();
-  for (auto& [node, when] : warm_tries) {
-    if (when > now) continue;
-    when = now + warm_retry;
+  for (auto& [node, one] : warm_tries) {
+    if (one.next > now) continue;
+    one.next = now + warm_retry;
+    ++one.tries;
     for (const mrt::Address& address : addresses_of(node, up && up->path.remote.is_loopback())) {
       open_link(now, address, Purpose::warm);
     }

@@ -116,7 +116,7 @@ class Draw {
   void one(Want& m) { all(m.from, m.to); }
   void one(Merge& m) { all(m.number, m.targets, m.key); }
   void one(MergeFailed& m) { all(m.number, m.auth, m.reason); }
-  void one(Heartbeat& m) { all(m.epoch, m.supernode, m.word, m.late_ms); }
+  void one(Heartbeat& m) { all(m.epoch, m.supernode, m.word, m.late_ms, m.unreached); }
 
  private:
   /// A number a little above or below, or far away.

@@ -63,7 +63,7 @@ static std::vector<Message> samples() {
           Want{{9}, {11}},
           Merge{2, {here}, {}},
           MergeFailed{2, true, "no"},
-          Heartbeat{{3}, node_id(2), 11, 25}};
+          Heartbeat{{3}, node_id(2), 11, 25, {node_id(4)}}};
 }
 
 TEST_CASE("every message reads back as it was written, and its bytes are canonical") {

@@ -175,7 +175,7 @@ void Hostile::on_timeout(Instant now) {
   const auto welcome = heard<node::Welcome>();
   if (welcome.empty()) return;
   const node::Heartbeat beat{welcome.back().epoch, welcome.back().supernode, confirms_ ? word_ : 0,
-                             late_ms_};
+                             late_ms_, unreached_};
   endpoint_.send_datagram(now, current_, node::encode(beat));
 }
 
@@ -226,7 +226,7 @@ void Hostile::take_events(Instant now) {
       const auto message = node::decode(datagram->bytes);
       if (message && std::holds_alternative<node::Heartbeat>(*message)) {
         word_ = std::get<node::Heartbeat>(*message).word;
-        lateness_heard_ms_ = std::get<node::Heartbeat>(*message).late_ms;
+        heartbeat_heard_ = std::get<node::Heartbeat>(*message);
       }
     } else if (const auto* closed = std::get_if<mrt::Closed>(&*event)) {
       lines_.at(closed->connection).closed = closed->code;

@@ -159,8 +159,9 @@ class Hostile final : public Actor {
   void confirm(bool does) { confirms_ = does; }
   /// And that its timers are late.
   void lag(mrt::Duration late) { late_ms_ = static_cast<uint64_t>(mrt::to_ms(late)); }
-  /// How late the last keep-alive says that its sender's timers are.
-  mrt::Duration lateness_heard() const { return std::chrono::milliseconds(lateness_heard_ms_); }
+  /// And to whom it finds no way.
+  void miss(const std::vector<node::NodeId>& nodes) { unreached_ = nodes; }
+  const node::Heartbeat& heartbeat_heard() const { return heartbeat_heard_; }
   bool is_closed_for_violation() { return line().closed == mrt::CloseCode{0x104}; }
 
   void on_datagrams(mrt::Instant now, const mrt::Path& path, size_t segment_size,
@@ -183,7 +184,8 @@ class Hostile final : public Actor {
   mrt::Instant next_beat_ = mrt::never;
   bool confirms_ = true;
   uint64_t late_ms_ = 0;
-  uint64_t lateness_heard_ms_ = 0;
+  std::vector<node::NodeId> unreached_;
+  node::Heartbeat heartbeat_heard_;
   uint64_t word_ = 0;  // the last one that its supernode asked for
   std::map<mrt::ConnectionId, Line> lines_;
 };
