@@ -342,7 +342,10 @@ void Node::State::advance_stable(mrt::Instant now) {
 /// Sends members what was placed, and places what could not be placed before.
 void Node::State::spread(mrt::Instant now) {
   if (!is_supernode()) return;
-  if (!held_publishes.empty() || !order.carried().empty()) place_held(now);
+  if (!held_publishes.empty() || !order.carried().empty()) {
+    place_held(now);
+    deliver(now);  // it may not be alone any more when it is called next
+  }
   const Seq last = order.last();
   std::vector<mrt::ConnectionId> behind;
   for (const auto& [id, link] : links) {

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "node/sim/acts.h"
 #include "node/sim/scenario.h"
@@ -117,6 +118,24 @@ TEST_CASE("who comes to lead has not been away because somebody is overdue to be
   star.run(1s);
   CHECK(at.role(1) == node::Role::supernode);
   CHECK(notes == 0);
+}
+
+TEST_CASE("what a supernode held back for its successor it hears as soon as it is alone") {
+  Together at(2);
+  Star& star = at.star;
+  star.freeze(1);
+  star.run(1s);
+  star.chat(0, "alone");
+  mrt::Instant alone{};
+  std::optional<mrt::Instant> heard;
+  star.watch(
+      [&](size_t, const node::Event& e) {
+        if (std::holds_alternative<node::PeerLeft>(e)) alone = star.now();
+        if (std::holds_alternative<node::ChatDelivered>(e)) heard = star.now();
+      },
+      {});
+  REQUIRE(until(star, 10s, "its word", [&] { return heard.has_value(); }));
+  CHECK(*heard == alone);
 }
 
 TEST_CASE("who comes in another life is not waited for in the view that it died in") {
