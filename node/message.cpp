@@ -322,6 +322,7 @@ void visit(F& f, Survivor& m) {
   f.field(m.life);
   f.field(m.delivered);
   f.field(m.held_from);
+  f.list(m.pending, early_messages_max, [&](Publish& p) { visit(f, p); });
 }
 
 template <class F>
@@ -449,6 +450,19 @@ std::optional<ByteView> MessageReader::next() {
   if (in.remaining() < size) return std::nullopt;
   begin_ += unread.size() - in.remaining() + static_cast<size_t>(size);
   return in.bytes(static_cast<size_t>(size));
+}
+
+bool is_sound(BroadcastKind kind, const mrt::Bytes& body) {
+  return kind == BroadcastKind::chat ? is_utf8(mrt::as_text(body)) : decode_offer(body).has_value();
+}
+
+bool is_sound(const Survivor& survivor) {
+  size_t bytes = 0;
+  for (const Publish& pending : survivor.pending) {
+    bytes += pending.body.size();
+    if (pending.number == 0 || !is_sound(pending.kind, pending.body)) return false;
+  }
+  return bytes <= early_bytes_max;
 }
 
 }  // namespace node

@@ -33,8 +33,11 @@ inline constexpr size_t addresses_max = 8;  // sockets, LAN, mapped, observed: I
 inline constexpr size_t message_bytes_max = 64 * 1024 + 1024;
 /// A `T` is up to 64 KiB.
 inline constexpr size_t text_bytes_max = 64 * 1024;
-inline constexpr size_t line_max = 16;          // views back that two sides can find in common
-inline constexpr size_t suspects_max = 16;      // nobody walks further down the succession
+inline constexpr size_t line_max = 16;      // views back that two sides can find in common
+inline constexpr size_t suspects_max = 16;  // nobody walks further down the succession
+/// Of a Survivor: more than anybody says in a round trip, and of 4,096 members 16 MiB.
+inline constexpr size_t early_messages_max = 16;
+inline constexpr size_t early_bytes_max = 4 * 1024;
 inline constexpr size_t unreached_max = 4;      // twice as many as are kept warm
 inline constexpr size_t roster_part_max = 128;  // entries in one message: at most 45 KB
 inline constexpr size_t offers_part_max = 128;  // entries in one message: at most 41 KB
@@ -251,6 +254,8 @@ struct Survivor {
   Incarnation life;
   Seq delivered;
   Seq held_from;
+  /// What it said and did not hear yet, from the first on: placed as soon as the view begins.
+  std::vector<Publish> pending{};
 };
 
 /// The successor asks a survivor for places [from, to].
@@ -315,5 +320,10 @@ class MessageReader {
   size_t begin_ = 0;
   bool failed_ = false;
 };
+
+/// Whether a broadcast says something that its kind can say: text in UTF-8, an offer.
+bool is_sound(BroadcastKind kind, const mrt::Bytes& body);
+/// Whether what it has pending is that, and no more than early_bytes_max.
+bool is_sound(const Survivor& survivor);
 
 }  // namespace node

@@ -102,6 +102,10 @@ bool Node::State::on_migration_message(mrt::Instant now, Link& link, const Messa
   } else if (const auto* gather = std::get_if<Gather>(&message)) {
     on_gather(now, link, *gather);
   } else if (const auto* survivor = std::get_if<Survivor>(&message)) {
+    if (!is_sound(*survivor)) {
+      violation(now, link, "has pending what nobody says");
+      return true;
+    }
     const bool of_namesake = survivor->epoch == epoch && survivor->supernode == supernode &&
                              survivor->life != order.life();
     if (!of_namesake) migration.on_survivor(now, link.peer, *survivor, order.last());

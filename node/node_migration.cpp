@@ -98,8 +98,14 @@ void Node::State::carry_out(mrt::Instant now, const Migration::SendGather& actio
 void Node::State::carry_out(mrt::Instant now, const Migration::SendSurvivor& action) {
   coming_reason = to_migration_reason(migration.reason());
   deliver(now);
-  const Survivor answer{action.next,      epoch, supernode, order.life(), order.delivered(),
-                        order.held_from()};
+  Survivor answer{action.next,       epoch, supernode, order.life(), order.delivered(),
+                  order.held_from(), {}};
+  size_t bytes = 0;
+  for (const Publish& pending : order.pending()) {
+    bytes += pending.body.size();
+    if (answer.pending.size() == early_messages_max || bytes > early_bytes_max) break;
+    answer.pending.push_back(pending);
+  }
   if (Link* link = link_to(action.to)) {
     link->welcome_due = true;
     send(now, *link, answer);
@@ -178,7 +184,13 @@ void Node::State::begin_view(mrt::Instant now, const Migration::Begin& begin) {
     if (!link) continue;  // it did not take what was said to the others
     const ViewMark mark{answer.epoch, answer.supernode, answer.life, answer.delivered};
     // One whose view is not of this line (its supernode had just joined another) is told all.
-    sync_member(now, *link, order.resume_point({mark}, tail_messages_max));
+    const auto from = order.resume_point({mark}, tail_messages_max);
+    sync_member(now, *link, from);
+    // What it heard beyond and had said itself it says again, and that comes first.
+    if (!from.resumed || from.after != answer.delivered) continue;
+    for (const Publish& pending : answer.pending) {
+      if (pending.incarnation == link->hello.incarnation) held_publishes.push(node, pending);
+    }
   }
   view_works(now, coming_reason);
   send_pending(now);

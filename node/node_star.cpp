@@ -265,11 +265,6 @@ void Node::State::doubt_epoch(mrt::Instant now) {
   doubt_ends = now + doubt_time;
 }
 
-/// Whether a broadcast says something that its kind can say.
-static bool is_sound(BroadcastKind kind, const mrt::Bytes& body) {
-  return kind == BroadcastKind::chat ? is_utf8(mrt::as_text(body)) : decode_offer(body).has_value();
-}
-
 void Node::State::on_publish(mrt::Instant now, Link& link, const Publish& message) {
   if (message.incarnation != link.hello.incarnation || message.number == 0) {
     return violation(now, link, "publishes in another's name");

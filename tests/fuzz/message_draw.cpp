@@ -112,7 +112,9 @@ class Draw {
   }
   void one(Suspect& m) { all(m.epoch, m.silent); }
   void one(Gather& m) { all(m.epoch, m.successor, m.reason); }
-  void one(Survivor& m) { all(m.next, m.epoch, m.supernode, m.life, m.delivered, m.held_from); }
+  void one(Survivor& m) {
+    all(m.next, m.epoch, m.supernode, m.life, m.delivered, m.held_from, m.pending);
+  }
   void one(Want& m) { all(m.from, m.to); }
   void one(Merge& m) { all(m.number, m.targets, m.key); }
   void one(MergeFailed& m) { all(m.number, m.auth, m.reason); }

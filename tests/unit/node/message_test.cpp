@@ -59,7 +59,7 @@ static std::vector<Message> samples() {
           SupernodeClose{{4}, node_id(1), {here}, CloseReason::merged, {12}, secret},
           Suspect{{3}, {node_id(2), node_id(1)}},
           Gather{{4}, node_id(1), CloseReason::left},
-          Survivor{{4}, {3}, node_id(2), {7}, {11}, {1}},
+          Survivor{{4}, {3}, node_id(2), {7}, {11}, {1}, {{{7}, 5, BroadcastKind::chat, {104}}}},
           Want{{9}, {11}},
           Merge{2, {here}, {}},
           MergeFailed{2, true, "no"},

@@ -89,3 +89,46 @@ TEST_CASE_FIXTURE(Orphans, "who is gathered out of a view of another line is tol
   CHECK(welcome.kept == Seq{0});
   CHECK(dora.heard<Welcome>().back().resumed);
 }
+
+TEST_CASE_FIXTURE(Orphans, "what a survivor has pending is placed when the view begins, once") {
+  gather();
+  const std::string_view text = "early";
+  const Publish early{carl.life(), 1, BroadcastKind::chat, {text.begin(), text.end()}, {}};
+  const Publish of_another_life{{77}, 1, BroadcastKind::chat, {text.begin(), text.end()}, {}};
+  carl.say(Survivor{next, epoch, gone, life, {0}, {1}, {early}});
+  stage.run(milliseconds(50));
+  CHECK(carl.heard<Ordered>().empty());
+  dora.say(Survivor{next, epoch, gone, life, {0}, {1}, {of_another_life}});
+  stage.run(milliseconds(100));
+  REQUIRE(bert->supernode() == bert->id());
+  carl.say(early);  // as it would when it is in
+  stage.run(milliseconds(100));
+  for (Hostile* one : {&carl, &dora}) REQUIRE(one->heard<Ordered>().size() == 1);
+  CHECK(dora.heard<Ordered>()[0].id == MessageId{carl.id(), carl.life(), 1});
+}
+
+TEST_CASE_FIXTURE(Orphans, "what a survivor of another line has pending waits until it is in") {
+  gather();
+  const std::string_view text = "early";
+  const Publish early{carl.life(), 2, BroadcastKind::chat, {text.begin(), text.end()}, {}};
+  carl.say(Survivor{next, epoch, dora.id(), dora.life(), {0}, {1}, {early}});
+  answer(dora);
+  stage.run(seconds(1));
+  REQUIRE(bert->supernode() == bert->id());
+  CHECK(carl.heard<Ordered>().empty());
+  CHECK(dora.heard<Ordered>().empty());
+}
+
+TEST_CASE_FIXTURE(Orphans, "a survivor that has pending what nobody says is none") {
+  gather();
+  const std::string_view text = "\xff";
+  carl.say(Survivor{next,
+                    epoch,
+                    gone,
+                    life,
+                    {0},
+                    {1},
+                    {{carl.life(), 1, BroadcastKind::chat, {text.begin(), text.end()}, {}}}});
+  stage.run(milliseconds(100));
+  CHECK(carl.is_closed_for_violation());
+}
