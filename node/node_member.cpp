@@ -24,6 +24,7 @@ static LeaveReason to_leave_reason(GoneReason reason) {
 /// A node is gone: its files are withdrawn, and the user is told.
 void Node::State::note_left(mrt::Instant now, const RosterEntry& entry, GoneReason reason) {
   remove_holder(now, entry.node);
+  transfer.on_peer_gone(now, entry.node);
   emit(PeerLeft{entry.node, entry.nick, to_leave_reason(reason)});
   roster_changed = true;
 }

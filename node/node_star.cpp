@@ -147,7 +147,6 @@ void Node::State::remove_member(mrt::Instant now, const NodeId& node, GoneReason
   if (link) link->member = false;
   note_left(now, entry, reason);
   rank_members(now);
-  transfer.on_peer_gone(now, node);
   roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
   advance_stable(now);
   if (link && reason == GoneReason::quit) {

@@ -197,8 +197,13 @@ void Star::try_another(size_t seat) {
     const Seat& then = *seats_[seat];
     if (!then.program || then.life != life || then.quitting || then.in_star) return;
     if (!is_able(seat)) return try_another(seat);
-    const size_t next = (then.joined_via + 1) % seats_.size();
-    join(seat, next == seat ? (next + 1) % seats_.size() : next);
+    // Whom nobody runs any more is not called: ten seconds for each would be a script's, not a
+    // node's.
+    size_t next = then.joined_via;
+    do {
+      next = (next + 1) % seats_.size();
+    } while (next != then.joined_via && (next == seat || !seats_[next]->program));
+    if (next != seat) join(seat, next);
   });
 }
 
