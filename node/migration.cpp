@@ -28,8 +28,16 @@ void Migration::on_view(mrt::Instant, Epoch epoch, const std::vector<NodeId>& by
   reason_ = CloseReason::lost;
   parted_ = false;
   rejoins_ = 0;
+  told_.clear();
   deadline_ = mrt::never;
   actions_.clear();
+}
+
+/// The supernode is there, or may be: whoever was told otherwise must not go on counting it.
+void Migration::take_back(mrt::Instant now) {
+  const std::set<NodeId> told = std::move(told_);
+  on_view(now, epoch_, by_rank_);
+  for (const NodeId& node : told) actions_.push_back(SendSuspect{node, {epoch_, {}}});
 }
 
 NodeId Migration::awaited() const {
@@ -86,7 +94,7 @@ void Migration::on_heard(mrt::Instant now, const NodeId& node) {
     actions_.push_back(Rejoin{});
     deadline_ = now + agreement_wait;
   } else {
-    on_view(now, epoch_, by_rank_);  // before anyone took over: nothing has happened
+    take_back(now);  // before anyone took over: nothing has happened
   }
 }
 
@@ -120,6 +128,7 @@ void Migration::walk(mrt::Instant now) {
     message.silent.push_back(node);
   }
   actions_.push_back(SendSuspect{next, std::move(message)});
+  told_.insert(next);
   deadline_ = now + successor_wait;
 }
 
@@ -150,6 +159,9 @@ bool Migration::may_take_over(mrt::Instant now) const {
 
 void Migration::on_suspect(mrt::Instant now, const NodeId& from, const Suspect& message) {
   if (message.epoch != epoch_ || by_rank_.empty() || by_rank_.front() == self_) return;
+  // All that are silent for it: it hears the others, whatever it said before.
+  for (auto& [node, doubters] : doubters_) doubters.erase(from);
+  if (message.silent.empty()) return;
   for (const NodeId& node : message.silent) {
     if (std::find(by_rank_.begin(), by_rank_.end(), node) != by_rank_.end()) {
       doubters_[node][from] = now;
@@ -313,7 +325,7 @@ void Migration::on_stall(mrt::Instant now) {
   doubters_.clear();
   call_.reset();
   if (phase_ == Phase::doubting && !parted_) {
-    on_view(now, epoch_, by_rank_);
+    take_back(now);
   } else if (deadline_ != mrt::never) {
     deadline_ = std::max(deadline_, now + successor_wait);
   }

@@ -62,6 +62,7 @@ class Migration {
  public:
   enum class Phase : uint8_t { steady, doubting, following, gathering, filling };
 
+  /// Who is silent; nobody, where that is taken back.
   struct SendSuspect {
     NodeId to;
     Suspect message;
@@ -145,6 +146,7 @@ class Migration {
 
  private:
   void doubt(mrt::Instant now);
+  void take_back(mrt::Instant now);
   void walk(mrt::Instant now);
   bool may_take_over(mrt::Instant now) const;
   struct Call {
@@ -169,6 +171,7 @@ class Migration {
   std::set<NodeId> silent_;
   // Of whom: who says that it is silent, and when.
   std::map<NodeId, std::map<NodeId, mrt::Instant>> doubters_;
+  std::set<NodeId> told_;     // whom this node told that it hears nothing
   std::optional<Call> call_;  // steady: a Gather that is followed if the supernode is silent
   CloseReason reason_ = CloseReason::lost;
   NodeId leader_;  // following: whom; gathering: oneself

@@ -70,6 +70,10 @@ void Node::State::listen_for_word(mrt::Instant now) {
 }
 
 void Node::State::carry_out(mrt::Instant now, const Migration::SendSuspect& action) {
+  if (action.message.silent.empty()) {
+    send_to(now, action.to, action.message);
+    return;
+  }
   if (left_nodes.contains(now, action.to)) return migration.on_silent(now, action.to);
   emit(Noted{"the supernode is silent: asking a successor"});
   // Without a connection to it nothing is known of it: everybody is asked.

@@ -98,6 +98,21 @@ TEST_CASE("one member's silence alone moves nobody") {
   CHECK(group.rejoins == std::vector{node_id(4)});
 }
 
+TEST_CASE("two who miss the supernode one after the other, and both in vain, do not agree") {
+  Group group(5);
+  Migration& four = group.machines.at(node_id(4));
+  Migration& successor = group.machines.at(node_id(2));
+  four.on_silent(at(500), node_id(1));
+  group.run(at(500));
+  SUBCASE("the first hears it again") { four.on_heard(at(700), node_id(1)); }
+  SUBCASE("the first was away itself") { four.on_stall(at(700)); }
+  group.run(at(700));
+  successor.on_silent(at(1500), node_id(1));
+  group.run(at(1500));
+  CHECK(successor.phase() == Migration::Phase::doubting);
+  CHECK(group.begun.empty());
+}
+
 TEST_CASE("a successor that hears nothing waits for another's word") {
   Group group(5);
   group.machines.at(node_id(2)).on_silent(at(500), node_id(1));
