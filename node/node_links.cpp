@@ -45,7 +45,9 @@ Link* Node::State::open_link(mrt::Instant now, const mrt::Address& address, Purp
   if (!id) return nullptr;
   Link& link = links.try_emplace(*id, now, *id, path, true).first->second;
   if (link.connected) {
-    say_hello(now, link, purpose);
+    // Where many name one and the same, it is asked once: its answer is under way.
+    const bool is_asked = purpose == Purpose::meet && link.asks == Purpose::meet;
+    if (!is_asked) say_hello(now, link, purpose);
   } else if (!link.asks || *link.asks != Purpose::join) {
     link.asks = purpose;
   }

@@ -69,6 +69,24 @@ TEST_CASE_FIXTURE(Large,
   CHECK(faithful == star.seat_count() - 3);
 }
 
+TEST_CASE_FIXTURE(Large, "whom many name at once as their supernode is asked once") {
+  // Two go on by themselves, and call all those whom they have lost.
+  LinkSpec far;
+  far.delay = 110ms;
+  star.change_links(far);
+  REQUIRE(star.run(8s));
+  for (const node::Peer& peer : star.node(0)->peers()) {
+    if (peer.rank == 1 || peer.rank == 2) star.cut(0, *star.seat_of(peer.node));
+  }
+  REQUIRE(star.run(3s));
+  star.heal();
+  REQUIRE(until(star, 5s, "another leads all", [&] {
+    const auto supernode = star.supernode();
+    return supernode && *supernode != 0 &&
+           star.node(*supernode)->peers().size() == star.seat_count();
+  }));
+}
+
 TEST_CASE_FIXTURE(Large, "who comes to be next keeps watch at once as those did who have gone") {
   for (const size_t seat : {1, 2, 3}) star.kill(seat);
   REQUIRE(until(star, 5s, "they are removed",
