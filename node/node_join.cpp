@@ -253,7 +253,9 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   const bool same_view = (message.epoch == epoch || once_more) && message.supernode == supernode &&
                          link.hello.incarnation == order.life();
   const bool no_rise = message.epoch == epoch && epoch != Epoch{};
-  if (asked && (message.epoch < epoch || (no_rise && !same_view))) {
+  // It says where the line goes on that this node was in when it asked, and is no more.
+  const bool was_elsewhere = message.resumed && !same_view && !order.is_in(link.asked_in);
+  if (asked && (message.epoch < epoch || (no_rise && !same_view) || was_elsewhere)) {
     // Others have come to us since we asked, and our epoch has risen: we are more now.
     search->retries[link.id] = now + join_retry;
     return;

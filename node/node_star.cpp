@@ -197,9 +197,8 @@ void Node::State::note_unreached(mrt::Instant now, Link& link,
   }
 }
 
-void Node::State::rank_members(mrt::Instant now) {
-  std::erase_if(unreachable,
-                [&](const auto& one) { return one.second <= now || !roster.find(one.first); });
+/// With who is measured by now.
+std::vector<NodeId> Node::State::succession_now() {
   std::vector<Candidate> candidates;
   for (const auto& [node, id] : link_by_node) {
     Link& link = links.at(id);
@@ -207,7 +206,25 @@ void Node::State::rank_members(mrt::Instant now) {
     measure(link);
     candidates.push_back({node, !unreachable.contains(node), link.grade, link.joined});
   }
-  roster.rank(self, succession(candidates));
+  return succession(candidates);
+}
+
+/// Those behind the first few move with the next one who comes or goes: a roster of all, to all,
+/// for each that is a little faster now would keep a large star busy with itself.
+void Node::State::rank_by_grades(mrt::Instant now) {
+  ranks_doubtful = false;
+  ranked_at = now;
+  const std::vector<NodeId> next = succession_now();
+  for (size_t i = 0; i < std::min(next.size(), quick_ranks); ++i) {
+    const RosterEntry* entry = roster.find(next[i]);
+    if (entry && entry->rank != i + 1) return rank_members(now);
+  }
+}
+
+void Node::State::rank_members(mrt::Instant now) {
+  std::erase_if(unreachable,
+                [&](const auto& one) { return one.second <= now || !roster.find(one.first); });
+  roster.rank(self, succession_now());
   migration.on_succession(by_rank());
   if (roster.has_changes()) {
     roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));

@@ -62,6 +62,9 @@ inline constexpr auto close_violation = mrt::CloseCode{0x104};
 inline constexpr mrt::Duration keep_alive_min = std::chrono::milliseconds(100);
 inline constexpr mrt::Duration keep_alive_per_member = std::chrono::microseconds(2'200);
 inline constexpr size_t quick_ranks = 3;
+/// Where measurements alone would change who of these is next, ranks are given anew, but not more
+/// often than this: all hear of them, and call the new ones.
+inline constexpr mrt::Duration rank_pause = std::chrono::seconds(10);
 /// Changes of the roster within this time go out as one.
 inline constexpr mrt::Duration roster_delay = std::chrono::milliseconds(20);
 /// Stability is told to members so often at most: it only lets them release what they keep.
@@ -138,6 +141,7 @@ struct Link {
   std::optional<Purpose> asks;  // what this side wants of it, told once it is connected
   /// When it was told, the first time since the peer was last heard.
   mrt::Instant asked_at = mrt::never;
+  ViewMark asked_in;         // the view that this node was in when it asked to join
   bool greeted = false;      // this side's Hello was said
   bool welcome_due = false;  // this side asked for it, or was gathered: it may come late
   NodeId peer;               // null until its Hello
@@ -310,6 +314,8 @@ struct Node::State {
   void sync_member(mrt::Instant now, Link& link, const Order::ResumePoint& from);
   void remove_member(mrt::Instant now, const NodeId& node, GoneReason reason);
   void measure(Link& link);
+  std::vector<NodeId> succession_now();
+  void rank_by_grades(mrt::Instant now);
   void note_unreached(mrt::Instant now, Link& link, const std::vector<NodeId>& unreached);
   void rank_members(mrt::Instant now);
   void flush_roster(mrt::Instant now);
@@ -426,6 +432,8 @@ struct Node::State {
 
   // As the supernode
   uint64_t joined_count = 0;
+  bool ranks_doubtful = false;                 // somebody's grade has changed
+  mrt::Instant ranked_at{};                    // because of that
   std::map<NodeId, mrt::Instant> unreachable;  // members whom others do not reach, until when
   Seq stable;                                  // the supernode's own mark, or what it told
   Seq stable_told;

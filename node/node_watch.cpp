@@ -53,7 +53,8 @@ void Node::State::on_heartbeat(mrt::Instant now, Link& link, const Heartbeat& me
     const uint64_t most = static_cast<uint64_t>(mrt::to_ms(lateness_most));
     link.grade.measure_lateness(std::chrono::milliseconds(std::min(message.late_ms, most)));
     measure(link);
-    if (link.grade != before) rank_members(now);
+    ranks_doubtful |= link.grade != before;
+    if (ranks_doubtful && now >= ranked_at + rank_pause) rank_by_grades(now);
     note_unreached(now, link, message.unreached);
   }
   if (message.supernode == self && !link.member && !quitting) {
