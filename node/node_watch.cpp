@@ -77,6 +77,8 @@ void Node::State::check_silence(mrt::Instant now) {
   next_silence_check = mrt::never;
   std::vector<NodeId> removals;
   std::vector<NodeId> silent;
+  const Link* up = uplink();
+  const mrt::Duration patience = up ? up->suspicion.silence_allowed() : silence_min;
   for (auto& [id, link] : links) {
     const bool in_crisis = !migration.is_steady() && roster.find(link.peer);
     const bool is_counted = link.member || counts(link);
@@ -88,9 +90,10 @@ void Node::State::check_silence(mrt::Instant now) {
     const mrt::Duration allowed =
         link.suspicion.silence_allowed() * (is_counted ? removal_patience : 1);
     mrt::Instant deadline = link.suspicion.last_heard() + allowed;
-    // Between members nothing was said until now: the first word has to get there and back.
+    // Between members nothing was said until now, and nothing is known of how it gets through: as
+    // long as with the supernode, from the first word on, which has to get there and back.
     if (!is_counted && uplink_id != id && stats) {
-      deadline = std::max(deadline, migration.began() + keep_alive_min + stats->rtt);
+      deadline = std::max(link.suspicion.last_heard(), migration.began()) + patience + stats->rtt;
     }
     if (deadline <= now) {
       (is_counted && migration.is_steady() ? removals : silent).push_back(link.peer);
