@@ -27,6 +27,7 @@ void Migration::on_view(mrt::Instant, Epoch epoch, const std::vector<NodeId>& by
   leader_ = {};
   reason_ = CloseReason::lost;
   parted_ = false;
+  answered_ = {};
   rejoins_ = 0;
   told_.clear();
   deadline_ = mrt::never;
@@ -200,6 +201,8 @@ void Migration::on_close(mrt::Instant now, const SupernodeClose& message) {
   leader_ = message.successor;
   next_epoch_ = message.epoch;
   deadline_ = now + begin_wait;
+  answered_ = leader_;
+  answered_epoch_ = next_epoch_;
   // The successor need not ask: it heard the same and waits for us.
   actions_.push_back(SendSurvivor{leader_, next_epoch_});
 }
@@ -243,6 +246,8 @@ void Migration::follow(mrt::Instant now, const NodeId& from, const Gather& messa
   leader_ = from;
   next_epoch_ = message.epoch;
   deadline_ = now + begin_wait;
+  answered_ = from;
+  answered_epoch_ = message.epoch;
   actions_.push_back(SendSurvivor{from, message.epoch});
 }
 
@@ -279,8 +284,24 @@ void Migration::consider_gathered(mrt::Instant now, Seq mine) {
   if (awaited_survivors_.empty()) fill(now, mine);
 }
 
+/// Where others came into the view that this node was gathered for and its Welcome was lost, they
+/// know places of that view which are none in the one before.
+bool Migration::release(mrt::Instant now) {
+  std::set<NodeId> ahead;
+  for (const auto& [node, survivor] : survivors_) {
+    if (survivor.epoch == answered_epoch_ && survivor.supernode == answered_) ahead.insert(node);
+  }
+  if (answered_.is_null() || ahead.empty()) return false;
+  actions_.push_back(Release{std::move(ahead)});
+  actions_.push_back(Rejoin{});
+  phase_ = Phase::doubting;
+  deadline_ = now + agreement_wait;
+  return true;
+}
+
 /// Fetches what another delivered and this node does not hold; begins when there is none.
 void Migration::fill(mrt::Instant now, Seq mine) {
+  if (release(now)) return;
   phase_ = Phase::filling;
   const Survivor* best = nullptr;
   // Only of the view that both come from: in another line the same places mean others.

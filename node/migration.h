@@ -87,10 +87,15 @@ class Migration {
   };
   /// Nobody agrees, or nobody is left to follow: connect anew to whoever is known.
   struct Rejoin {};
+  /// These have come into a view that this node answered for and never came into: it cannot lead
+  /// them from the one before, and they are to go on with the next.
+  struct Release {
+    std::set<NodeId> survivors;
+  };
   /// Have the supernode say a word, if it lives.
   struct AskWord {};
-  using Action =
-      std::variant<SendSuspect, SendGather, SendSurvivor, SendWant, Begin, Rejoin, AskWord>;
+  using Action = std::variant<SendSuspect, SendGather, SendSurvivor, SendWant, Begin, Rejoin,
+                              Release, AskWord>;
 
   explicit Migration(const NodeId& self) : self_(self) {}
 
@@ -160,6 +165,7 @@ class Migration {
   void gather(mrt::Instant now, Epoch epoch, CloseReason reason);
   void consider_gathered(mrt::Instant now, Seq mine);
   void fill(mrt::Instant now, Seq mine);
+  bool release(mrt::Instant now);
   void leave_steady(mrt::Instant now);
   NodeId first_live() const;
 
@@ -179,6 +185,9 @@ class Migration {
   std::set<NodeId> awaited_survivors_;
   std::map<NodeId, Survivor> survivors_;
   NodeId filled_from_;
+  // Whom it answered last, and for which epoch; forgotten in the next view.
+  NodeId answered_;
+  Epoch answered_epoch_;
   bool parted_ = false;
   int rejoins_ = 0;
   mrt::Instant began_{};

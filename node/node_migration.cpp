@@ -128,6 +128,14 @@ void Node::State::carry_out(mrt::Instant now, const Migration::Begin& action) {
 
 void Node::State::carry_out(mrt::Instant now, const Migration::Rejoin&) { rejoin(now); }
 
+void Node::State::carry_out(mrt::Instant now, const Migration::Release& action) {
+  for (const NodeId& node : action.survivors) {
+    if (const Link* link = link_to(node)) {
+      drop_link(now, link->id, close_superseded, "it was gathered, and comes from a view before");
+    }
+  }
+}
+
 void Node::State::on_want(mrt::Instant now, Link& link, const Want& message) {
   // Only whom this node would follow may ask, once at a time, and only for what is held.
   if (migration.awaited() != link.peer || message.from == Seq{} || link.outbox_bytes > 0) return;

@@ -362,6 +362,7 @@ struct Node::State {
   void carry_out(mrt::Instant now, const Migration::SendWant& action);
   void carry_out(mrt::Instant now, const Migration::Begin& action);
   void carry_out(mrt::Instant now, const Migration::Rejoin& action);
+  void carry_out(mrt::Instant now, const Migration::Release& action);
   void carry_out(mrt::Instant now, const Migration::AskWord& action);
   void begin_view(mrt::Instant now, const Migration::Begin& begin);
   void view_works(mrt::Instant now, MigrationReason reason);

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <set>
 
 using namespace node;
 using std::chrono::milliseconds;
@@ -406,4 +407,29 @@ TEST_CASE("one who was frozen doubts itself first") {
   CHECK(three.phase() == Migration::Phase::doubting);
   three.on_stall(at(5000));
   CHECK(three.is_steady());
+}
+
+TEST_CASE("who never came into a view leads none of those who did: they go on with the next") {
+  const NodeId supernode = node_id(1), first = node_id(2), self = node_id(3), other = node_id(4);
+  Migration machine(self);
+  machine.on_view(at(0), {1}, {supernode, first, self, other});
+  machine.on_silent(at(0), supernode);
+  machine.on_gather(at(1), first, {{2}, first, CloseReason::lost}, word_wait_min);
+  machine.on_silent(at(300), first);  // its Welcome was lost
+  machine.on_suspect(at(300), other, {{1}, {supernode, first}});
+  REQUIRE(machine.phase() == Migration::Phase::gathering);
+  Epoch next;
+  while (const auto action = machine.poll_action()) {
+    if (const auto* gather = std::get_if<Migration::SendGather>(&*action))
+      next = gather->message.epoch;
+  }
+  REQUIRE(next == Epoch{3});
+  machine.on_survivor(at(301), other, {next, {2}, first, {}, {7}, {1}}, {5});
+  std::set<NodeId> released;
+  while (const auto action = machine.poll_action()) {
+    CHECK_FALSE(std::holds_alternative<Migration::Begin>(*action));
+    if (const auto* one = std::get_if<Migration::Release>(&*action)) released = one->survivors;
+  }
+  CHECK(released == std::set{other});
+  CHECK(machine.next_timeout() < mrt::never);
 }
