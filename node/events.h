@@ -138,6 +138,7 @@ struct Migrated {
   Epoch epoch;
   MigrationReason reason;
   mrt::Duration took;
+  bool by_itself = false;  // it joined, and was not gathered with the others
 };
 /// A join() has led to a supernode: roster, catalogue and history were handed out before this.
 struct JoinDone {

@@ -212,7 +212,8 @@ void Node::State::begin_view(mrt::Instant now, const Migration::Begin& begin) {
 /// This node works again after its supernode had changed.
 void Node::State::view_works(mrt::Instant now, MigrationReason reason) {
   if (left_supernode && *left_supernode != supernode) {
-    emit(Migrated{*left_supernode, supernode, epoch, reason, now - left_at});
+    const bool by_itself = !is_supernode() && came_by_itself;
+    emit(Migrated{*left_supernode, supernode, epoch, reason, now - left_at, by_itself});
   }
   if (hand_over_command && is_supernode()) {
     fail(*hand_over_command, ErrorCode::unreachable, "the successor did not take over");

@@ -275,7 +275,8 @@ bool Node::State::may_order(mrt::Instant now) const {
 /// Others may have begun an epoch without this node. What of the successor is on its way says
 /// nothing: it may be gone since. So it is asked for a word that it cannot have heard yet.
 void Node::State::doubt_epoch(mrt::Instant now) {
-  if (!is_supernode() || roster.size() == 1) return;
+  const bool is_alone = roster.size() == 1 && doubt_ends == mrt::never;
+  if (!is_supernode() || is_alone) return;
   ++word;
   next_beat = now;
   doubt_ends = now + doubt_time;

@@ -149,7 +149,7 @@ void Checker::on_heard(Instant now, Life life, const Heard& heard) {
   said_[*said].seqs.insert(heard.seq);
   state.delivered.push_back({heard.epoch, heard.seq, *said});
   // What it takes from one that leads it next, it may be told before it is told who that is.
-  if (!ahead_ && original.heard_by == 1 && !state.views.empty() &&
+  if (!ahead_ && original.heard_by == 1 && !state.views.empty() && !state.peers.empty() &&
       state.views.back() == View{heard.epoch, life}) {
     ahead_ = {now, life, state.views.back(), state.delivered.back()};
   }

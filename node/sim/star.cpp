@@ -460,7 +460,7 @@ void Star::take(size_t seat, const FileReceived& event) {
 void Star::take(size_t seat, const Migrated& event) {
   migrations_.push_back({now(), seat, event});
   checker_.on_migrated(seats_[seat]->life, event.epoch.value,
-                       event.reason != MigrationReason::merged);
+                       event.reason != MigrationReason::merged && !event.by_itself);
 }
 
 void Star::take(size_t seat, const JoinDone&) {
