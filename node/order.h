@@ -139,12 +139,12 @@ class Order {
   std::vector<Ordered> undelivered() const;
 
   Epoch epoch() const { return views_.empty() ? Epoch{} : views_.back().epoch; }
-  /// The supernode's, of the latest view.
   /// Whether that is the view that this node is in.
   bool is_in(const ViewMark& view) const {
     return !views_.empty() && views_.back().epoch == view.epoch && life() == view.life &&
            views_.back().supernode == view.supernode;
   }
+  /// The supernode's, of the latest view.
   Incarnation life() const { return views_.empty() ? Incarnation{} : views_.back().life; }
   Seq last() const { return last_; }
   Seq delivered() const { return delivered_; }
