@@ -3,7 +3,8 @@
 // Broadcasts that wait at a supernode while nothing may be ordered. It knows no order.
 //
 // 1. Where it is full no member is read any more, so that what it holds is bounded by that, by
-//    one message of each member, and by what this node itself may have pending.
+//    one message of each member or the few that its Survivor brought, and by what this node itself
+//    may have pending.
 #pragma once
 
 #include <deque>

@@ -197,8 +197,10 @@ void Node::State::note_unreached(mrt::Instant now, Link& link,
   }
 }
 
-/// With who is measured by now.
-std::vector<NodeId> Node::State::succession_now() {
+/// By what is known of the members by now.
+std::vector<NodeId> Node::State::succession_now(mrt::Instant now) {
+  std::erase_if(unreachable,
+                [&](const auto& one) { return one.second <= now || !roster.find(one.first); });
   std::vector<Candidate> candidates;
   for (const auto& [node, id] : link_by_node) {
     Link& link = links.at(id);
@@ -214,7 +216,7 @@ std::vector<NodeId> Node::State::succession_now() {
 void Node::State::rank_by_grades(mrt::Instant now) {
   ranks_doubtful = false;
   ranked_at = now;
-  const std::vector<NodeId> next = succession_now();
+  const std::vector<NodeId> next = succession_now(now);
   for (size_t i = 0; i < std::min(next.size(), quick_ranks); ++i) {
     const RosterEntry* entry = roster.find(next[i]);
     if (entry && entry->rank != i + 1) return rank_members(now);
@@ -222,9 +224,7 @@ void Node::State::rank_by_grades(mrt::Instant now) {
 }
 
 void Node::State::rank_members(mrt::Instant now) {
-  std::erase_if(unreachable,
-                [&](const auto& one) { return one.second <= now || !roster.find(one.first); });
-  roster.rank(self, succession_now());
+  roster.rank(self, succession_now(now));
   migration.on_succession(by_rank());
   if (roster.has_changes()) {
     roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));

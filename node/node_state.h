@@ -314,7 +314,7 @@ struct Node::State {
   void sync_member(mrt::Instant now, Link& link, const Order::ResumePoint& from);
   void remove_member(mrt::Instant now, const NodeId& node, GoneReason reason);
   void measure(Link& link);
-  std::vector<NodeId> succession_now();
+  std::vector<NodeId> succession_now(mrt::Instant now);
   void rank_by_grades(mrt::Instant now);
   void note_unreached(mrt::Instant now, Link& link, const std::vector<NodeId>& unreached);
   void rank_members(mrt::Instant now);
