@@ -225,6 +225,7 @@ void Node::State::deliver(mrt::Instant now) {
     }
   }
   if (const auto number = order.on_stable(stable)) emit(OwnStable{*number});
+  if (synced) announce_overtaken(now);
 }
 
 void Node::State::fail(CommandId command, ErrorCode code, std::string message) {

@@ -98,6 +98,7 @@ std::vector<HeldOffer> Node::State::standing_offers() const {
 void Node::State::announce_missing(mrt::Instant now) {
   std::vector<Offer> missing = std::move(unannounced);
   unannounced.clear();
+  announce_overtaken(now);
   const std::vector<Offer> listed = catalogue.offers_of(self);
   for (const auto& [file, own] : own_files) {
     if (own.offer && std::find(listed.begin(), listed.end(), *own.offer) == listed.end()) {
@@ -110,6 +111,14 @@ void Node::State::announce_missing(mrt::Instant now) {
         order.pending().begin(), order.pending().end(),
         [&](const Publish& p) { return p.kind == BroadcastKind::offer && p.body == body; });
     if (!under_way) announce(now, offer);
+  }
+}
+
+/// Offers that were said and get no place in this line: here they are said for the first time.
+void Node::State::announce_overtaken(mrt::Instant now) {
+  for (const Publish& one : order.take_overtaken_offers()) {
+    const auto offer = decode_offer(one.body);
+    if (offer && offers_itself(*offer)) announce(now, *offer);
   }
 }
 

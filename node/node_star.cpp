@@ -71,6 +71,7 @@ void Node::State::on_join_request(mrt::Instant now, Link& link) {
 
 /// Takes the link's node in as a member. Its own star, if it has one, follows by itself.
 void Node::State::admit(mrt::Instant now, Link& link) {
+  deliver(now);  // what it was alone to hear comes before whoever ends that
   const Hello& hello = link.hello;
   // One who comes from another star, with it or after it, gets all that is held: what this side
   // said and what that side said is to be heard by both.

@@ -384,6 +384,7 @@ struct Node::State {
   void remove_holder(mrt::Instant now, const NodeId& holder);
   std::vector<HeldOffer> standing_offers() const;
   void announce_missing(mrt::Instant now);
+  void announce_overtaken(mrt::Instant now);
   void announce(mrt::Instant now, const Offer& offer);
   void take_back(mrt::Instant now, const Offer& offer);
   void pump_transfer(mrt::Instant now);

@@ -35,6 +35,24 @@ void Order::drop_pending(uint64_t number) {
   pending_.erase(it);
 }
 
+std::vector<Publish> Order::take_overtaken_offers() {
+  std::vector<Publish> out;
+  // Below its last place, or the first of those that the user here has not had yet.
+  uint64_t end = placed_of({self_, incarnation_, 0}) + 1;
+  if (pending_.empty() || pending_.front().number >= end) return out;
+  for (Seq seq{delivered_.value + 1}; seq <= last_; ++seq.value) {
+    const MessageId& id = held(seq).id;
+    if (id.sender != self_ || id.incarnation != incarnation_) continue;
+    end = std::min(end, id.number);
+    break;
+  }
+  for (const Publish& one : pending_) {
+    if (one.number < end && one.kind == BroadcastKind::offer) out.push_back(one);
+  }
+  for (const Publish& one : out) drop_pending(one.number);
+  return out;
+}
+
 void Order::begin_view(Epoch epoch, const NodeId& supernode) {
   CHECK(views_.empty() || epoch > views_.back().epoch);
   // Views of whose places none came here are not what this one goes on behind.

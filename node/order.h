@@ -66,6 +66,9 @@ class Order {
   const Publish* pending_after(uint64_t number) const;
   /// Forgets an own message that cannot be said any more.
   void drop_pending(uint64_t number);
+  /// Those own offers for which this line has no place any more, since others carried here what
+  /// this node said later. They are not pending any more.
+  std::vector<Publish> take_overtaken_offers();
 
   // The supernode's side.
   /// Begins an epoch of `supernode`, in this life, behind all that was taken.

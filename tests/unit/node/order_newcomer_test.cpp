@@ -136,3 +136,34 @@ TEST_CASE("what a sender said and nobody holds any more is told as skipped, once
   CHECK(order.poll_delivery()->skipped == 0);
   CHECK(order.poll_delivery()->skipped == 2);
 }
+
+TEST_CASE("an offer gets no place behind what its node said later: it waits no more") {
+  Order order(node_id(1), {1});
+  const Signer signer{identity(1), "lab"};
+  for (const BroadcastKind kind :
+       {BroadcastKind::offer, BroadcastKind::chat, BroadcastKind::chat, BroadcastKind::offer}) {
+    REQUIRE(order.publish(kind, {'x'}, signer));
+  }
+  SUBCASE("where others carried the third word here") {
+    order.enter_view({1}, node_id(2), {1}, {0}, false);
+    REQUIRE(order.take(ordered(1, 1, 1, 3)));
+    order.deliver_up_to({1});
+    CHECK(delivered(order) == std::vector<uint64_t>{1});
+    const std::vector<Publish> overtaken = order.take_overtaken_offers();
+    REQUIRE(overtaken.size() == 1);
+    CHECK(overtaken[0].number == 1);
+    CHECK(order.is_pending(2));  // chat is for those who may hear it elsewhere
+    CHECK_FALSE(order.is_pending(1));
+    CHECK(order.is_pending(4));
+  }
+  SUBCASE("but not where it has its place and is only not stable yet") {
+    order.begin_view({1}, node_id(1));
+    const std::deque<Publish> all = order.pending();
+    for (const Publish& one : all) REQUIRE(order.place(entry_of(1), one));
+    CHECK(order.take_overtaken_offers().empty());
+    order.deliver_up_to({2});
+    CHECK(delivered(order) == std::vector<uint64_t>{1, 2});
+    CHECK(order.take_overtaken_offers().empty());
+    CHECK(order.is_pending(4));
+  }
+}
