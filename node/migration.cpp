@@ -284,6 +284,13 @@ void Migration::consider_gathered(mrt::Instant now, Seq mine) {
   if (awaited_survivors_.empty()) fill(now, mine);
 }
 
+/// The supernode is heard again, and all who could have answered stay with it.
+bool Migration::nobody_came() const {
+  const NodeId& supernode = by_rank_.front();
+  return reason_ == CloseReason::lost && supernode != self_ && !silent_.contains(supernode) &&
+         survivors_.empty() && !awaited_survivors_.empty();
+}
+
 /// Where others came into the view that this node was gathered for and its Welcome was lost, they
 /// know places of that view which are none in the one before.
 bool Migration::release(mrt::Instant now) {
@@ -380,6 +387,12 @@ void Migration::on_timeout(mrt::Instant now, Seq mine) {
       doubt(now);
       break;
     case Phase::gathering:
+      if (nobody_came()) {
+        phase_ = Phase::doubting;
+        actions_.push_back(Rejoin{});
+        deadline_ = now + agreement_wait;
+        break;
+      }
       awaited_survivors_.clear();
       fill(now, mine);
       break;

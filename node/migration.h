@@ -165,6 +165,7 @@ class Migration {
   void gather(mrt::Instant now, Epoch epoch, CloseReason reason);
   void consider_gathered(mrt::Instant now, Seq mine);
   void fill(mrt::Instant now, Seq mine);
+  bool nobody_came() const;
   bool release(mrt::Instant now);
   void leave_steady(mrt::Instant now);
   NodeId first_live() const;

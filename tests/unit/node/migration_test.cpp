@@ -333,6 +333,30 @@ TEST_CASE("who was gathered in vain and hears its supernode again has to come in
   }
 }
 
+TEST_CASE("whom nobody follows goes back to the supernode where it hears it again, else on alone") {
+  Group group(4);
+  Migration& two = group.machines.at(node_id(2));
+  two.on_suspect(at(100), node_id(4), {{1}, {node_id(1)}});
+  two.on_silent(at(200), node_id(1));
+  group.run(at(200));
+  REQUIRE(two.phase() == Migration::Phase::gathering);
+  for (const NodeId& stays : {node_id(3), node_id(4)}) group.machines.at(stays).on_word(at(210));
+  group.rejoins.clear();
+  SUBCASE("the first") {
+    two.on_heard(at(400), node_id(1));
+    group.pass_time(at(900));
+    CHECK(group.begun.empty());
+    CHECK(group.rejoins == std::vector<NodeId>{node_id(2)});
+    CHECK(two.awaited() == node_id(1));
+    CHECK(two.has_parted());  // it missed what was said meanwhile
+  }
+  SUBCASE("the second") {
+    group.pass_time(at(900));
+    REQUIRE(group.begun.size() == 1);
+    CHECK(group.begun[0].second.survivors.empty());
+  }
+}
+
 TEST_CASE("a supernode follows nobody who gathers its members") {
   Migration one(node_id(1));
   one.on_view(at(0), {1}, {node_id(1), node_id(2), node_id(3)});
