@@ -98,9 +98,8 @@ ExitCode App::run() {
       &loop_, std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP, SIGCONT},
       [this](int number) { on_signal(number); });
   warn_early();
-  const mrt::Address address =
-      session_->addresses().empty() ? mrt::Address{} : session_->addresses().front();
-  view_->show(Listening{node().id(), node().nick(), address, options_.network});
+  view_->show(
+      Listening{node().id(), node().nick(), session_->addresses().front(), options_.network});
   task_.on_start(*this);
   uv_run(&loop_, UV_RUN_DEFAULT);
   console_->flush(flush_milliseconds_max);

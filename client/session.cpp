@@ -6,12 +6,11 @@
 #include "mrt/base/secret.h"
 #include "mrt/uv/clock.h"
 #include "mrt/uv/entropy.h"
-#include "mrt/uv/interfaces.h"
 
 namespace client {
 
-std::vector<mrt::Address> reachable_addresses(const std::vector<mrt::Address>& bound) {
-  const auto interfaces = mrt::uv::local_addresses();
+std::vector<mrt::Address> reachable_addresses(
+    const std::vector<mrt::Address>& bound, const std::vector<mrt::uv::LocalAddress>& interfaces) {
   std::vector<mrt::Address> out;
   const auto add = [&](mrt::Address address, uint16_t port) {
     address.port = port;
@@ -31,6 +30,12 @@ std::vector<mrt::Address> reachable_addresses(const std::vector<mrt::Address>& b
         }
       }
     }
+  }
+  // No interface is up: here it will be reached once the loopback one is.
+  if (out.empty() && !bound.empty()) {
+    mrt::Address here = mrt::Address::v4(127, 0, 0, 1, 0);
+    if (!bound.front().is_v4()) here = *mrt::Address::parse("::1", 0);
+    add(here, bound.front().port);
   }
   return out;
 }
@@ -54,7 +59,7 @@ Session::Session(uv_loop_t* loop, mrt::uv::Sockets sockets, SessionConfig config
         on_file_result(std::move(result));
       }) {
   config.node.sockets = bound_addresses(sockets);
-  addresses_ = reachable_addresses(config.node.sockets);
+  addresses_ = reachable_addresses(config.node.sockets, mrt::uv::local_addresses());
   config.node.addresses = addresses_;
   auto& buffer_bytes = config.node.endpoint.socket_buffer_bytes;
   buffer_bytes = smallest_buffer(sockets, buffer_bytes);

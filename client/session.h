@@ -16,6 +16,7 @@
 
 #include "client/impair.h"
 #include "mrt/uv/driver.h"
+#include "mrt/uv/interfaces.h"
 #include "node/node.h"
 #include "node/uv/disk.h"
 
@@ -28,8 +29,9 @@ struct SessionConfig {
 };
 
 /// Where others reach sockets: of an unspecified address all of this host's, those on a
-/// network before loopback.
-std::vector<mrt::Address> reachable_addresses(const std::vector<mrt::Address>& bound);
+/// network before loopback. Never empty where a socket is bound: with no interface up, loopback.
+std::vector<mrt::Address> reachable_addresses(const std::vector<mrt::Address>& bound,
+                                              const std::vector<mrt::uv::LocalAddress>& interfaces);
 
 class Session {
  public:

@@ -103,9 +103,9 @@ ExitCode Server::run(mrt::uv::Sockets sockets) {
 void Server::say_listening(BenchRun& run) {
   std::vector<mrt::Address> bound;
   for (const auto& socket : run.sockets()) bound.push_back(socket->local());
-  const auto reachable = reachable_addresses(bound);
+  const auto reachable = reachable_addresses(bound, mrt::uv::local_addresses());
   say(to_json(Listening{node::node_id_of(run.endpoint().public_key()), options_.nick,
-                        reachable.empty() ? bound.front() : reachable.front(), "bench"},
+                        reachable.front(), "bench"},
               mrt::uv::wall_clock_ms()));
 }
 
