@@ -28,6 +28,19 @@ struct Large {
     return config;
   }
 
+  /// In a wide and quiet star two who may succeed agree that the supernode is gone. Nobody else has
+  /// anything of it under way.
+  void part_from_successors(Duration delay) {
+    LinkSpec far;
+    far.delay = delay;
+    star.change_links(far);
+    REQUIRE(star.run(8s));
+    for (const node::Peer& peer : star.node(0)->peers()) {
+      if (peer.rank == 1 || peer.rank == 2) star.cut(0, *star.seat_of(peer.node));
+    }
+    REQUIRE(star.run(3s));
+  }
+
   Star star{on_a_lan()};
 };
 
@@ -53,15 +66,7 @@ TEST_CASE_FIXTURE(Large, "a large star misses its supernode as soon as a small o
 
 TEST_CASE_FIXTURE(Large,
                   "who hears its supernode in a wide and quiet star is not gathered from it") {
-  LinkSpec far;
-  far.delay = 150ms;
-  star.change_links(far);
-  REQUIRE(star.run(8s));
-  // Two who may succeed agree that it is gone. Nobody else has anything of it under way.
-  for (const node::Peer& peer : star.node(0)->peers()) {
-    if (peer.rank == 1 || peer.rank == 2) star.cut(0, *star.seat_of(peer.node));
-  }
-  REQUIRE(star.run(3s));
+  part_from_successors(150ms);
   size_t faithful = 0;
   for (size_t seat = 1; seat < star.seat_count(); ++seat) {
     if (star.node(seat)->supernode() == star.id(0)) ++faithful;
@@ -71,14 +76,7 @@ TEST_CASE_FIXTURE(Large,
 
 TEST_CASE_FIXTURE(Large, "whom many name at once as their supernode is asked once") {
   // Two go on by themselves, and call all those whom they have lost.
-  LinkSpec far;
-  far.delay = 110ms;
-  star.change_links(far);
-  REQUIRE(star.run(8s));
-  for (const node::Peer& peer : star.node(0)->peers()) {
-    if (peer.rank == 1 || peer.rank == 2) star.cut(0, *star.seat_of(peer.node));
-  }
-  REQUIRE(star.run(3s));
+  part_from_successors(110ms);
   star.heal();
   REQUIRE(until(star, 5s, "another leads all", [&] {
     const auto supernode = star.supernode();
