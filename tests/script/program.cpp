@@ -68,6 +68,9 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   if (!launch.standard_output.empty()) {
     dup2(open(launch.standard_output.c_str(), O_WRONLY), STDOUT_FILENO);
   }
+  if (!launch.network.empty() && setns(open(launch.network.c_str(), O_RDONLY), CLONE_NEWNET) != 0) {
+    _exit(126);  // as a shell says that a command cannot be started
+  }
   if (chdir(launch.folder.c_str()) == 0) execve(argv[0], argv, envp);
   _exit(127);
 }

@@ -54,6 +54,7 @@ struct Launch {
   bool terminal =
       false;  // all three streams are a terminal of 80 x 24: output() has what it showed
   std::string standard_output{};  // goes to this file, and output() has nothing of it
+  std::string network{};          // the path of a network namespace that it runs in
 };
 
 struct Event {

@@ -138,18 +138,21 @@ Node& Star::join(const std::string& nick, const Node& through,
   return open(nick, arguments);
 }
 
-Node& Star::open(const std::string& nick, const std::vector<std::string>& arguments) {
-  Node& node = start(nick, arguments);
+Node& Star::open(const std::string& nick, const std::vector<std::string>& arguments,
+                 const Place& place) {
+  Node& node = start(nick, arguments, place);
   node.await_event("listening");
   return node;
 }
 
-Node& Star::start(const std::string& nick, const std::vector<std::string>& arguments) {
+Node& Star::start(const std::string& nick, const std::vector<std::string>& arguments,
+                  const Place& place) {
   const auto home = folder(nick);
   std::filesystem::create_directory(home / "downloads");
-  Launch launch{arguments, home};
-  const std::vector<std::string> common = {"--json",      "--nick", nick,  "--bind",
-                                           "127.0.0.1:0", "--nat",  "none"};
+  Launch launch{arguments, home, place.environment};
+  launch.network = place.network;
+  const std::vector<std::string> common = {"--json",   "--nick", nick,  "--bind",
+                                           place.bind, "--nat",  "none"};
   launch.arguments.insert(launch.arguments.end(), common.begin(), common.end());
   const auto given = [&](const char* option) {
     return std::find(arguments.begin(), arguments.end(), option) != arguments.end();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Nodes of one star as real programs on 127.0.0.1, driven by commands and watched by events
+// Nodes of one star as real programs, on 127.0.0.1 unless in a network of the test's own, driven by
+// commands and watched by events
 // (`--json`). Each has folders of its own, so tests may run side by side.
 //
 // 1. At its end each node's whole output is held against docs/CLI.md: every line an event, the
@@ -59,6 +60,13 @@ class Node : public Program {
   std::filesystem::path folder_;
 };
 
+/// Where a node runs: of this host, only on loopback.
+struct Place {
+  std::string bind = "127.0.0.1:0";
+  std::string network{};  // as in Launch
+  std::map<std::string, std::string> environment{};
+};
+
 class Star {
  public:
   ~Star();
@@ -67,9 +75,11 @@ class Star {
   Node& join(const std::string& nick, const Node& through,
              const std::vector<std::string>& options = {});
   /// Any command that opens a node with the prompt; waits for `listening`.
-  Node& open(const std::string& nick, const std::vector<std::string>& arguments);
+  Node& open(const std::string& nick, const std::vector<std::string>& arguments,
+             const Place& place = {});
   /// The same without waiting.
-  Node& start(const std::string& nick, const std::vector<std::string>& arguments);
+  Node& start(const std::string& nick, const std::vector<std::string>& arguments,
+              const Place& place = {});
   /// A command that ends by itself, with folders of its own.
   Launch launch(const std::vector<std::string>& arguments);
   Outcome run(const std::vector<std::string>& arguments, Seconds limit = patience) {

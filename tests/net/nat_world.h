@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+//
+// An internet of network namespaces: a switch in the middle, and around it hosts, each alone behind
+// a gateway that nftables makes a NAT of one of the kinds of RFC 4787 (or on the switch itself). It
+// knows nothing of what runs on the hosts. Needs root, ip and nft; nothing of it leaves the
+// machine, and it is gone with its object.
+#pragma once
+
+#include <deque>
+#include <string>
+
+namespace net {
+
+/// By what it lets in (RFC 4787, 5) unless it gives each destination a mapping of its own (4.1).
+enum class Nat {
+  none,             // the host has a public address
+  full_cone,        // endpoint-independent filtering
+  restricted,       // address-dependent
+  port_restricted,  // address- and port-dependent
+  symmetric,        // address- and port-dependent mapping, each to a port that is drawn
+};
+const char* name_of(Nat kind);
+
+struct Host {
+  std::string network;         // the path of its namespace, for setns()
+  std::string address;         // its own, at eth0
+  std::string public_address;  // where others see it
+};
+
+class World {
+ public:
+  /// Whether this process may make one, and has the tools.
+  static bool is_possible();
+
+  World();
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  const Host& add(Nat kind);
+
+ private:
+  std::string add_namespace(const std::string& name);
+
+  std::string prefix_;  // of the namespaces' names: several tests may run at once
+  std::deque<std::string> namespaces_;
+  std::deque<Host> hosts_;
+};
+
+}  // namespace net
