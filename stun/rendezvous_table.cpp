@@ -15,7 +15,8 @@ bool lives(const Entry& entry, mrt::Instant now) {
 
 /// An older word of the same start of a node: a copy that was late, or overtaken.
 bool is_older(const Entry& said, const Entry& known) {
-  return said.transaction == known.transaction && said.sequence < known.sequence;
+  if (said.transaction != known.transaction) return false;
+  return said.sequence < known.sequence || (known.taken_back && said.sequence == known.sequence);
 }
 
 }  // namespace
@@ -37,16 +38,13 @@ bool RendezvousTable::has_room_at(const mrt::Path& path) const {
 }
 
 RendezvousTable::Outcome RendezvousTable::put(mrt::Instant now, const LookUpId& id, Entry entry) {
-  entry.taken_back = entry.life == mrt::Duration{};
-  entry.ends_at = now + (entry.taken_back ? cookie_life_max : entry.life);
+  entry.ends_at = now + entry.life;
   const auto network = networks_.find(id);
   if (network != networks_.end()) {
     for (Entry& known : network->second) {
       if (known.where.node == entry.where.node) return replace(now, known, std::move(entry));
     }
   }
-  // What is not known need not be taken back.
-  if (entry.taken_back) return Outcome::taken;
   if (network != networks_.end()) return add(now, network->second, std::move(entry));
   Entries entries;
   const Outcome outcome = add(now, entries, std::move(entry));
@@ -55,9 +53,7 @@ RendezvousTable::Outcome RendezvousTable::put(mrt::Instant now, const LookUpId& 
 }
 
 RendezvousTable::Outcome RendezvousTable::replace(mrt::Instant now, Entry& known, Entry entry) {
-  const bool ended = known.ends_at <= now;
-  if (!ended && is_older(entry, known)) return Outcome::stale;
-  if (ended && entry.taken_back) return Outcome::taken;
+  if (now < known.ends_at && is_older(entry, known)) return Outcome::stale;
   const bool moves = place_of(known.path.remote) != place_of(entry.path.remote);
   if (moves && !has_room_at(entry.path)) return Outcome::crowded;
   discount(known.path);
@@ -94,7 +90,12 @@ const Entry* RendezvousTable::keep(mrt::Instant now, const Keep& keep, const mrt
     const bool known = entry.where.node == keep.node && entry.transaction == keep.transaction &&
                        entry.path == path;
     if (!known || !lives(entry, now)) continue;
-    entry.ends_at = now + entry.life;
+    if (keep.leave) {
+      // Until no late copy of it can come any more.
+      entry.taken_back = true;
+      entry.life = {};
+    }
+    entry.ends_at = now + (keep.leave ? cookie_life_max : entry.life);
     return &entry;
   }
   return nullptr;

@@ -47,9 +47,10 @@ class RendezvousTable {
   };
 
   enum class Outcome : uint8_t { taken, stale, full, crowded };
-  /// A life of zero takes back. `where.seen` is what others are to be told of `path`.
+  /// `where.seen` is what others are to be told of `path`. REQUIRES: life > 0.
   Outcome put(mrt::Instant now, const LookUpId& id, Entry entry);
-  /// It lives on, if it is known from there under that transaction; else nothing.
+  /// It lives on, or ends if it leaves, if it is known from there under that transaction; else
+  /// nothing.
   const Entry* keep(mrt::Instant now, const Keep& keep, const mrt::Path& path);
   /// Those that live, the highest epoch first. Good until the next call.
   std::vector<Entry*> find(mrt::Instant now, const LookUpId& id);

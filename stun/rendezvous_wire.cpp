@@ -34,6 +34,7 @@ enum class Type : uint8_t {
 // Bits of `flags`.
 constexpr uint8_t has_cookie = 1;
 constexpr uint8_t wants_introduction = 2;
+constexpr uint8_t leaves = 1;  // of a Keep
 
 /// So that a signature of this key means this and nothing else.
 constexpr std::string_view signature_context = "thuban rendezvous 1 registration";
@@ -143,6 +144,7 @@ Registration read_registration(Reader& in, uint64_t transaction) {
   out.epoch = in.u64();
   out.sequence = in.u64();
   out.life_seconds = in.u16();
+  if (out.life_seconds == 0) in.fail();
   out.told = read_list(in, told_max);
   out.signature = in.array<64>();
   return out;
@@ -172,7 +174,9 @@ std::optional<RendezvousMessage> read_body(Reader& in, Type type, uint64_t trans
       return out;
     }
     case Type::keep: {
-      Keep out{transaction, in.array<32>(), {}};
+      const uint8_t flags = in.u8();
+      if ((flags & ~leaves) != 0) in.fail();
+      Keep out{transaction, in.array<32>(), {}, flags == leaves};
       out.node = in.array<16>();
       return out;
     }
@@ -256,6 +260,7 @@ Bytes write_rendezvous(const RendezvousMessage& message) {
                         },
                         [&](const Keep& keep) {
                           write_header(out, Type::keep, keep.transaction);
+                          out.u8(keep.leave ? leaves : 0);
                           out.bytes(keep.id);
                           out.bytes(keep.node);
                         },

@@ -67,20 +67,20 @@ struct CookieGiven {
   bool operator==(const CookieGiven&) const = default;
 };
 
-/// Here is the network's supernode. A life time of 0 takes it back.
+/// Here is the network's supernode.
 struct Registration {
   uint64_t transaction = 0;
   std::optional<RendezvousCookie> cookie;
   LookUpId id{};
   NodeTag node{};
   uint64_t epoch = 0;
-  uint64_t sequence = 0;  // rises with each that a node says under one transaction
-  uint16_t life_seconds = 0;
+  uint64_t sequence = 0;      // rises with each that a node says under one transaction
+  uint16_t life_seconds = 1;  // never 0
   std::vector<mrt::Address> told;
   RendezvousSignature signature{};  // over all before it
   bool operator==(const Registration&) const = default;
 };
-/// The answer to Registration and to Keep.
+/// The answer to Registration and to Keep; a life of 0 where it was taken back.
 struct Registered {
   uint64_t transaction = 0;
   uint64_t sequence = 0;
@@ -88,11 +88,12 @@ struct Registered {
   mrt::Address seen;
   bool operator==(const Registered&) const = default;
 };
-/// I am still here: holds the registration and the NAT's mapping.
+/// I am still here: holds the registration and the NAT's mapping. Or: I leave.
 struct Keep {
   uint64_t transaction = 0;  // that of the registration
   LookUpId id{};
   NodeTag node{};
+  bool leave = false;
   bool operator==(const Keep&) const = default;
 };
 

@@ -274,10 +274,9 @@ TEST_CASE("a supernode that moved to another mapping has to register anew") {
 TEST_CASE("what a node takes back is not found any more") {
   World world;
   world.enrol(supernode_address, world.registration(supernode_address));
-  Registration back = world.registration(supernode_address);
-  back.sequence = 2;
-  back.life_seconds = 0;
-  const auto sent = world.enrol(supernode_address, back);
+  const Keep leave{1'001, world.key.id(), {1}, true};
+  const auto sent = world.tell(supernode_address, leave);
+  REQUIRE(sent.size() == 1);
   CHECK(std::get<Registered>(sent[0].message).life_seconds == 0);
   CHECK(world.found(looker_address).supernodes.empty());
 }

@@ -86,16 +86,20 @@ TEST_CASE("the highest epoch is named first, and a fifth supernode takes the low
 
 TEST_CASE("what was taken back is gone, and a late copy does not bring it back") {
   RendezvousTable table;
-  table.put(start, id_of(1), entry(1, 5, 1));
-  CHECK(table.put(start, id_of(1), entry(1, 5, 2, 0s)) == Outcome::taken);
+  table.put(start, id_of(1), entry(1, 5, 2));
+  const Keep leave{1, id_of(1), node_of(1), true};
+  const auto* const left = table.keep(start, leave, {server, nth(1)});
+  REQUIRE(left != nullptr);
+  CHECK(left->life == 0s);
   CHECK(epochs(table, start, id_of(1)).empty());
-  CHECK(table.put(start + 19s, id_of(1), entry(1, 5, 1)) == Outcome::stale);
+  CHECK(table.keep(start, leave, {server, nth(1)}) == nullptr);
+  for (const uint64_t sequence : {1u, 2u}) {
+    CHECK(table.put(start + 19s, id_of(1), entry(1, 5, sequence)) == Outcome::stale);
+  }
   CHECK(epochs(table, start + 19s, id_of(1)).empty());
   // It starts anew.
   CHECK(table.put(start + 19s, id_of(1), entry(1, 6, 3)) == Outcome::taken);
   CHECK(epochs(table, start + 19s, id_of(1)) == std::vector<uint64_t>{6});
-  CHECK(table.put(start, id_of(2), entry(1, 5, 2, 0s)) == Outcome::taken);
-  CHECK(table.networks() == 1);
 }
 
 TEST_CASE("a node that has restarted is not bound by what it said before") {
@@ -153,28 +157,23 @@ TEST_CASE("the table agrees with a naive one") {
     const auto known = model.find({network, node});
     switch (random.below(4)) {
       case 0: {
-        auto said = entry(node, random.below(5), random.below(8), random.between(0s, 3s) * 20,
+        auto said = entry(node, random.below(5), random.below(8), random.between(1s, 60s),
                           nth(static_cast<uint32_t>(random.below(3))));
-        if (random.chance(0.2)) said.life = 0s;
         const bool older = known != model.end() && now < known->second.ends_at &&
-                           said.sequence < known->second.entry.sequence;
+                           said.sequence < known->second.entry.sequence + known->second.taken_back;
         CHECK(table.put(now, id_of(network), said) == (older ? Outcome::stale : Outcome::taken));
-        const bool back = said.life == 0s;
-        // Of what has ended nothing is known, whether it was swept or not.
-        const bool nothing = back && (known == model.end() || known->second.ends_at <= now);
-        if (nothing) {
-          model.erase({network, node});
-        } else if (!older) {
-          model[{network, node}] = {said, now + (back ? cookie_life_max : said.life), back};
-        }
+        if (!older) model[{network, node}] = {said, now + said.life, false};
         break;
       }
       case 1: {
         const mrt::Path path{server, nth(static_cast<uint32_t>(random.below(3)))};
         const bool right = known != model.end() && !known->second.taken_back &&
                            now < known->second.ends_at && known->second.entry.path == path;
-        CHECK((table.keep(now, {node, id_of(network), node_of(node)}, path) != nullptr) == right);
-        if (right) known->second.ends_at = now + known->second.entry.life;
+        const Keep keep{node, id_of(network), node_of(node), random.chance(0.2)};
+        CHECK((table.keep(now, keep, path) != nullptr) == right);
+        if (!right) break;
+        known->second.taken_back = keep.leave;
+        known->second.ends_at = now + (keep.leave ? cookie_life_max : known->second.entry.life);
         break;
       }
       case 2:

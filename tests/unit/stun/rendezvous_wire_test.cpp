@@ -98,7 +98,7 @@ RendezvousMessage some_message(mrt::Random& random) {
       out.node = random.array<16>();
       out.epoch = random.u64();
       out.sequence = random.u64();
-      out.life_seconds = static_cast<uint16_t>(random.u64());
+      out.life_seconds = static_cast<uint16_t>(1 + random.below(65'535));
       out.told = some_addresses(random, told_max);
       out.signature = random.array<64>();
       return out;
@@ -106,7 +106,7 @@ RendezvousMessage some_message(mrt::Random& random) {
     case 4:
       return Registered{transaction, random.u64(), static_cast<uint16_t>(random.u64()), seen()};
     case 5:
-      return Keep{transaction, random.array<32>(), random.array<16>()};
+      return Keep{transaction, random.array<32>(), random.array<16>(), random.chance(0.5)};
     case 6:
       return Refusal{transaction, static_cast<RefusalCode>(1 + random.below(4))};
     default:
@@ -160,7 +160,7 @@ TEST_CASE("rendezvous messages are what the document says") {
     const auto& vector = vectors().at("rendezvous-keep");
     check_vector("rendezvous-keep",
                  Keep{number(vector, "transaction"), from_meaning<LookUpId>(vector, "id"),
-                      from_meaning<NodeTag>(vector, "node")});
+                      from_meaning<NodeTag>(vector, "node"), true});
   }
   {
     const auto& vector = vectors().at("rendezvous-refusal");
