@@ -77,8 +77,9 @@ struct ClientStats {
   uint64_t unbelievable = 0;  // with a mapped address that cannot be
 };
 
-/// What a server may say of us: an address of its own family that can be sent to. Loopback only
-/// where the server itself is there; link-local likewise; and never its own address and port.
+/// What a server may say of us, or of itself elsewhere: an address of its own family that can be
+/// sent to. Loopback only where the server itself is there; link-local likewise; and never its own
+/// address and port.
 bool is_believable(const mrt::Address& mapped, const mrt::Address& server);
 
 class Client {
