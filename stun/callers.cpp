@@ -27,19 +27,19 @@ Callers::Caller& Callers::caller_of(mrt::Instant now, const mrt::Address& from) 
   return callers_[place];
 }
 
-bool Callers::take(mrt::Instant now, mrt::Allowance& own, mrt::Allowance& all) {
-  if (own.is_spent(now) || all.is_spent(now)) return false;
+bool Callers::may_look_up(mrt::Instant now, const mrt::Address& from) {
+  mrt::Allowance& own = caller_of(now, from).look_ups;
+  if (own.is_spent(now)) return false;
   own.spend(now);
-  all.spend(now);
   return true;
 }
 
-bool Callers::may_look_up(mrt::Instant now, const mrt::Address& from) {
-  return take(now, caller_of(now, from).look_ups, all_look_ups_);
-}
-
 bool Callers::may_sign(mrt::Instant now, const mrt::Address& from) {
-  return take(now, caller_of(now, from).signatures, all_signatures_);
+  mrt::Allowance& own = caller_of(now, from).signatures;
+  if (own.is_spent(now) || all_signatures_.is_spent(now)) return false;
+  own.spend(now);
+  all_signatures_.spend(now);
+  return true;
 }
 
 }  // namespace stun

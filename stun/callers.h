@@ -40,14 +40,11 @@ class Callers {
     mrt::Allowance signatures{4, 64};
   };
   Caller& caller_of(mrt::Instant now, const mrt::Address& from);
-  static bool take(mrt::Instant now, mrt::Allowance& own, mrt::Allowance& all);
 
-  // Checking a signature takes 0.1 ms: a fifth of a core. After a restart of the server 100,000
-  // networks register anew within a minute.
+  // A look-up costs what a refusal costs: of all together they have no limit. Checking a signature
+  // takes 0.1 ms: a fifth of a core. After a restart of the server 100,000 networks register anew
+  // within a minute.
   mrt::Allowance all_signatures_{2'000, 4'000};
-  // Half as much again as is measured on one core (tests/bench/rendezvous.cpp): above that the
-  // socket's buffer decides who is heard, and this leaves the registrations their part.
-  mrt::Allowance all_look_ups_{30'000, 30'000};
   std::map<Place, Caller> callers_;
   Caller others_;
   mrt::Instant swept_{};

@@ -48,17 +48,25 @@ TEST_CASE("signatures from everywhere are bounded together") {
   CHECK(count_of([&] { return callers.may_sign(start + 1s, nth(++i)); }) == 2'000);
 }
 
-TEST_CASE("callers beyond the table share one allowance, until others are forgotten") {
+TEST_CASE("a full table forgets those who have not asked for a while") {
   Callers callers;
   mrt::Instant now = start;
   for (uint32_t i = 0; i < Callers::callers_max; ++i) {
     callers.may_look_up(now, nth(i));
-    if (i % 20'000 == 0) now += 1s;  // below what all may ask together
+    if (i % 20'000 == 0) now += 1s;
   }
   CHECK(callers.is_consistent());
   CHECK(callers.size() == Callers::callers_max);
-  // Those who came with the last thousands are still remembered, so there is room.
-  now += 1us;
+  // Those who came with the first thousands are forgotten, so there is room.
   CHECK(callers.may_look_up(now, nth(1'000'000)));
   CHECK(callers.size() <= Callers::callers_max);
+}
+
+TEST_CASE("callers for whom there is no room share one allowance") {
+  Callers callers;
+  for (uint32_t i = 0; i < Callers::callers_max; ++i) callers.may_look_up(start, nth(i));
+  uint32_t i = Callers::callers_max;
+  CHECK(count_of([&] { return callers.may_look_up(start, nth(++i)); }) == 400);
+  CHECK(callers.is_consistent());
+  CHECK(callers.may_look_up(start, nth(5)));
 }

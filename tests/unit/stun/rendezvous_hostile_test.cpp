@@ -2,17 +2,17 @@
 // What strangers and lying servers say to a client.
 #include "stun/rendezvous_client.h"
 
-#include "unit/stun/rendezvous_world.h"
+#include "unit/stun/rendezvous_meeting.h"
 
 using namespace stun;
 using namespace stun::test;
 
 TEST_CASE("answers of strangers and guessed ones change nothing and are counted") {
-  World world;
-  World::Member& guest = world.add(1);
-  guest.client.look_up(world.now, {});
-  guest.client.enrol(world.now, 1, {});
-  world.run(1s);
+  Meeting meeting;
+  Meeting::Member& guest = meeting.add(1);
+  guest.client.look_up(meeting.now, {});
+  guest.client.enrol(meeting.now, 1, {});
+  meeting.run(1s);
   const auto events = guest.events.size();
   const Whereabouts trap{{9}, UINT64_MAX, Address::v4(192, 0, 2, 66, 53), {}};
   for (const RendezvousMessage& message : std::vector<RendezvousMessage>{
@@ -20,13 +20,13 @@ TEST_CASE("answers of strangers and guessed ones change nothing and are counted"
            Registered{1, 1, 60, Address::v4(192, 0, 2, 66, 1)}, Refusal{1, RefusalCode::unknown},
            Introduction{1, Address::v4(192, 0, 2, 66, 53), {}}}) {
     for (const Address& from : {server_address(1), server_address(9)}) {
-      world.deliver({from, member_address(1), write_rendezvous(message)});
+      meeting.deliver({from, member_address(1), write_rendezvous(message)});
     }
   }
   // What clients say is nothing to a client.
-  world.deliver({server_address(1), member_address(1), write_rendezvous(Find{})});
-  world.deliver({server_address(1), member_address(1), {0xd1, 1, 2, 3}});
-  world.settle();
+  meeting.deliver({server_address(1), member_address(1), write_rendezvous(Find{})});
+  meeting.deliver({server_address(1), member_address(1), {0xd1, 1, 2, 3}});
+  meeting.settle();
   CHECK(guest.events.size() == events);
   CHECK(guest.client.stats().strangers == 5);
   CHECK(guest.client.stats().unasked == 6);
@@ -43,12 +43,12 @@ struct Liar {
     return Found{std::get<Find>(said).transaction, seen, found};
   }
   /// What member 2 says to server 1 reaches this one in its place.
-  void stand_in(World& world) const {
-    world.lost = [&world, this](const World::Flying& one) {
+  void stand_in(Meeting& meeting) const {
+    meeting.lost = [&meeting, this](const Meeting::Flying& one) {
       if (one.to != server_address(1) || one.from != member_address(2)) return false;
       const auto said = parse_rendezvous(one.bytes);
-      world.flying.emplace(world.now + 50ms,
-                           World::Flying{one.to, one.from, write_rendezvous(answer(*said))});
+      meeting.flying.emplace(meeting.now + 50ms,
+                             Meeting::Flying{one.to, one.from, write_rendezvous(answer(*said))});
       return true;
     };
   }
@@ -67,11 +67,11 @@ std::vector<RendezvousMessage> heard_by(RendezvousClient& client, Instant now) {
 
 TEST_CASE("a lying server leads nobody to where nothing can be, and has its share only") {
   const Address victim = Address::v4(192, 0, 2, 66, 53);
-  World world(8);
-  World::Member& host = world.add(1);
-  host.client.enrol(world.now, 1, {});
-  world.run(1s);
-  World::Member& guest = world.add(2);
+  Meeting meeting(8);
+  Meeting::Member& host = meeting.add(1);
+  host.client.enrol(meeting.now, 1, {});
+  meeting.run(1s);
+  Meeting::Member& guest = meeting.add(2);
   // Server 1 names all that it can name.
   Liar liar;
   for (uint8_t i = 0; i < 4; ++i) {
@@ -81,9 +81,9 @@ TEST_CASE("a lying server leads nobody to where nothing can be, and has its shar
       one.told.push_back(Address::v4(192, 0, 2, 66, static_cast<uint16_t>(100 + i * 5 + k)));
     liar.found.push_back(one);
   }
-  liar.stand_in(world);
-  guest.client.look_up(world.now, {});
-  world.run(2s);
+  liar.stand_in(meeting);
+  guest.client.look_up(meeting.now, {});
+  meeting.run(2s);
   const auto found = all<CandidatesFound>(guest).back().second.addresses;
   CHECK(found.size() <= RendezvousClient::candidates_max);
   CHECK(std::count(found.begin(), found.end(), member_address(1)) == 1);
@@ -98,15 +98,15 @@ TEST_CASE("a lying server leads nobody to where nothing can be, and has its shar
 }
 
 TEST_CASE("a server that lies about where one is seen hides nothing of what others tell") {
-  World world(2);
-  World::Member& host = world.add(1);
-  host.client.enrol(world.now, 1, {});
-  world.run(1s);
-  World::Member& guest = world.add(2);
+  Meeting meeting(2);
+  Meeting::Member& host = meeting.add(1);
+  host.client.enrol(meeting.now, 1, {});
+  meeting.run(1s);
+  Meeting::Member& guest = meeting.add(2);
   const Liar liar{{}, member_address(1)};
-  liar.stand_in(world);
-  guest.client.look_up(world.now, {});
-  world.run(1s);
+  liar.stand_in(meeting);
+  guest.client.look_up(meeting.now, {});
+  meeting.run(1s);
   CHECK(all<CandidatesFound>(guest).back().second.addresses ==
         std::vector<Address>{member_address(1)});
 }
@@ -147,12 +147,12 @@ TEST_CASE("no answer makes a client send more than a few packets a second") {
 }
 
 TEST_CASE("a supernode is not driven to flood anyone by introductions") {
-  World world;
-  World::Member& host = world.add(1);
-  host.client.enrol(world.now, 1, {});
-  world.run(1s);
+  Meeting meeting;
+  Meeting::Member& host = meeting.add(1);
+  host.client.enrol(meeting.now, 1, {});
+  meeting.run(1s);
   uint64_t transaction = 0;
-  for (const auto& [when, one] : world.log) {
+  for (const auto& [when, one] : meeting.log) {
     if (!says(one, 0xd3)) continue;
     transaction = std::get<Registration>(*parse_rendezvous(one.bytes)).transaction;
   }
@@ -162,9 +162,9 @@ TEST_CASE("a supernode is not driven to flood anyone by introductions") {
     const Introduction one{transaction,
                            Address::v4(192, 0, 2, 66, static_cast<uint16_t>(1 + i)),
                            {Address::v4(192, 0, 2, 66, 9'999), Address::v4(127, 0, 0, 1, 1)}};
-    world.deliver({server_address(1), member_address(1), write_rendezvous(one)});
+    meeting.deliver({server_address(1), member_address(1), write_rendezvous(one)});
   }
-  world.settle();
+  meeting.settle();
   size_t addresses = 0;
   for (size_t i = before; i < host.events.size(); ++i) {
     const auto& peer = std::get<PeerIntroduced>(host.events[i].second);

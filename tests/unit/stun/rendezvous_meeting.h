@@ -25,7 +25,7 @@ inline const Instant start{100s};
 inline Address server_address(uint8_t i) { return Address::v4(198, 51, 100, i, 7700); }
 inline Address member_address(uint8_t i) { return Address::v4(203, 0, 113, i, 7777); }
 
-struct World {
+struct Meeting {
   struct Member {
     Address address;
     RendezvousClient client;
@@ -45,7 +45,7 @@ struct World {
   std::function<bool(const Flying&)> lost = [](const Flying&) { return false; };
   std::vector<std::pair<Instant, Flying>> log;
 
-  explicit World(uint8_t server_count = 1) {
+  explicit Meeting(uint8_t server_count = 1) {
     for (uint8_t i = 1; i <= server_count; ++i) {
       servers.emplace(server_address(i), RendezvousServer(mrt::seed_from(i)));
     }
@@ -125,7 +125,7 @@ struct World {
 };
 
 template <class T>
-std::vector<std::pair<Instant, T>> all(const World::Member& member) {
+std::vector<std::pair<Instant, T>> all(const Meeting::Member& member) {
   std::vector<std::pair<Instant, T>> out;
   for (const auto& [when, event] : member.events) {
     if (const auto* one = std::get_if<T>(&event)) out.emplace_back(when, *one);
@@ -133,6 +133,6 @@ std::vector<std::pair<Instant, T>> all(const World::Member& member) {
   return out;
 }
 
-inline bool says(const World::Flying& one, uint8_t type) { return one.bytes[0] == type; }
+inline bool says(const Meeting::Flying& one, uint8_t type) { return one.bytes[0] == type; }
 
 }  // namespace stun::test
