@@ -49,6 +49,19 @@ std::optional<Responder::Answer> Responder::answer(Instant now, const Path& path
   return out;
 }
 
+void Responder::on_datagram(Instant now, const Path& path, ByteView datagram) {
+  auto out = answer(now, path, datagram);
+  if (out && answers_.size() < answers_queued_max) answers_.push_back(std::move(*out));
+}
+
+std::optional<mrt::Transmit> Responder::poll_transmit(mrt::MutableBytes buffer) {
+  if (answers_.empty() || buffer.size() < answers_.front().bytes.size()) return std::nullopt;
+  const Answer answer = std::move(answers_.front());
+  answers_.pop_front();
+  std::copy(answer.bytes.begin(), answer.bytes.end(), buffer.begin());
+  return mrt::Transmit{answer.path, answer.bytes.size(), answer.bytes.size()};
+}
+
 // -- How many --
 
 bool Responder::may_answer(Instant now, const Address& to) {

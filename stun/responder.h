@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Answers Binding requests (RFC 8489 section 6.3, RFC 5780 section 6, RFC 3489): one datagram in,
-// at most one out. A supernode has one for its own port, `thuban rendezvous` one for two ports and,
+// at most one out. A node has one for its own port, `thuban rendezvous` one for two ports and,
 // where it was given them, two addresses. It knows no sockets, only their addresses. WIRE.md 8.4.
 //
 // 1. An answer goes to the address that the request came from, and to no other; by RESPONSE-PORT to
@@ -11,12 +11,15 @@
 //    victim's address gains nothing by going through here.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "mrt/base/address.h"
 #include "mrt/base/allowance.h"
+#include "mrt/base/machine.h"
 #include "mrt/base/time.h"
 #include "stun/message.h"
 
@@ -38,6 +41,10 @@ inline constexpr int64_t answers_burst = 5'000;
 /// Addresses (of IPv6: networks of 64 bits) that are told apart; 400 KB. Who comes beyond that
 /// shares one allowance until others are full again.
 inline constexpr size_t places_max = 4'096;
+
+/// Answers that wait for poll_transmit(). A driver takes them after each batch of at most so many
+/// requests (UDP_GRO); what is beyond that is dropped like in a full socket buffer.
+inline constexpr size_t answers_queued_max = 64;
 
 struct ResponderStats {
   uint64_t answered = 0;
@@ -61,8 +68,14 @@ class Responder {
   /// tells a host with several addresses where it was asked.
   std::optional<Answer> answer(mrt::Instant now, const mrt::Path& path, mrt::ByteView request);
 
+  /// The same, and keeps the answer for poll_transmit().
+  void on_datagram(mrt::Instant now, const mrt::Path& path, mrt::ByteView datagram);
+  std::optional<mrt::Transmit> poll_transmit(mrt::MutableBytes buffer);
+
   const ResponderStats& stats() const { return stats_; }
-  bool is_consistent() const { return places_.size() <= places_max; }
+  bool is_consistent() const {
+    return places_.size() <= places_max && answers_.size() <= answers_queued_max;
+  }
 
  private:
   using Place = std::array<uint8_t, 16>;
@@ -79,6 +92,7 @@ class Responder {
   std::vector<uint16_t> not_granted(const mrt::Path& path, const Message& request) const;
 
   std::vector<mrt::Address> sockets_;
+  std::deque<Answer> answers_;
   std::map<Place, mrt::Allowance> places_;
   mrt::Allowance others_{answers_per_address, answers_per_address_burst};
   mrt::Allowance all_{answers_per_second, answers_burst};

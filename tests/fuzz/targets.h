@@ -33,6 +33,7 @@ void part_footer(mrt::ByteView input);
 void screen(mrt::ByteView input);
 void sealed_endpoints(mrt::ByteView input);
 void star(mrt::ByteView input);
+void stun(mrt::ByteView input);
 void tell(mrt::ByteView input);
 void text(mrt::ByteView input);
 
@@ -60,6 +61,7 @@ inline constexpr std::array targets{
     Target{"screen", screen},
     Target{"sealed_endpoints", sealed_endpoints},
     Target{"star", star},
+    Target{"stun", stun},
     Target{"tell", tell},
     Target{"text", text},
 };

@@ -342,3 +342,23 @@ TEST_CASE("all together get no more answers than a core has for them, and memory
   now += 10s;
   CHECK(responder.answer(now, asked, write_message(request())));
 }
+
+TEST_CASE("answers wait in a bounded queue until they are asked for") {
+  Responder responder = two_ports();
+  Bytes bytes = write_message(request());
+  std::array<uint8_t, 100> buffer;
+  CHECK(!responder.poll_transmit(buffer));
+  for (size_t i = 0; i < answers_queued_max + 10; ++i)
+    responder.on_datagram(Instant{}, asked, bytes);
+  CHECK(responder.is_consistent());
+  std::array<uint8_t, 10> small;
+  CHECK(!responder.poll_transmit(small));
+  for (size_t i = 0; i < answers_queued_max; ++i) {
+    const auto batch = responder.poll_transmit(buffer);
+    REQUIRE(batch);
+    CHECK(batch->path == asked);
+    CHECK(batch->size == batch->segment_size);
+    CHECK(read_message(mrt::ByteView(buffer).first(batch->size))->xor_mapped == caller);
+  }
+  CHECK(!responder.poll_transmit(buffer));
+}
