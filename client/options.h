@@ -47,6 +47,7 @@ enum class Verb : uint8_t {
   demo,
   sim,
   bench,
+  rendezvous,
 };
 /// Where the network's password comes from (access.h reads it).
 enum class PasswordFrom : uint8_t { nowhere, file, variable, terminal };

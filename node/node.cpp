@@ -26,6 +26,7 @@ Node::State::State(mrt::Instant now, const NodeConfig& node_config, const mrt::R
       incarnation{random.u64()},
       nick(config.nick),
       endpoint(config.endpoint, random.fork()),
+      responder(config.sockets),
       supernode(self),
       order(self, incarnation),
       migration(self),
@@ -49,7 +50,7 @@ Node::~Node() = default;
 void Node::on_datagrams(mrt::Instant now, const mrt::Path& path, mrt::Ecn ecn, size_t segment_size,
                         mrt::MutableBytes bytes) {
   state_->note_stall(now);
-  state_->endpoint.on_datagrams(now, path, ecn, segment_size, bytes);
+  state_->on_datagrams(now, path, ecn, segment_size, bytes);
   state_->after_input(now);
 }
 
@@ -67,6 +68,7 @@ void Node::on_file_result(mrt::Instant now, const FileResult& result) {
 
 std::optional<mrt::Transmit> Node::poll_transmit(mrt::Instant now, mrt::MutableBytes buffer) {
   state_->note_stall(now);
+  if (const auto answer = state_->responder.poll_transmit(buffer)) return answer;
   auto batch = state_->endpoint.poll_transmit(now, buffer);
   if (!batch) state_->awake_until = std::max(now, state_->compute_timeout());
   return batch;
@@ -322,7 +324,7 @@ bool Node::State::is_consistent() const {
   for (const mrt::ConnectionId id : leaving) {
     if (!stopped && !endpoint.stats(id)) return false;
   }
-  return roster.is_consistent() && unread.size() <= links.size() && members <= members_max &&
+  return roster.is_consistent() && responder.is_consistent() && unread.size() <= links.size() && members <= members_max &&
          lost.size() <= lost_max && arrivals.size() <= roster.size();
 }
 

@@ -8,7 +8,8 @@
 // 1. Commands return at once; what comes of them is told by events (CommandDone,
 //    CommandFailed, JoinDone, ...). A command that can't be carried out changes nothing.
 // 2. Disk work leaves as FileRequest events and comes back through on_file_result().
-// 3. quit() ends within quit_time_max whatever the network does: Stopped is the last event.
+// 3. It answers STUN at its sockets (WIRE.md 8), in whatever role it is.
+// 4. quit() ends within quit_time_max whatever the network does: Stopped is the last event.
 #pragma once
 
 #include <memory>

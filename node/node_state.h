@@ -13,6 +13,7 @@
 //   node_migration.cpp  changing the supernode
 //   node_files.cpp      offers and downloads
 //   node_commands.cpp   what the user asks for
+//   node_stun.cpp       telling packets of STUN from those of MRT
 //
 // 1. A node is always in exactly one view; `role` says as what.
 // 2. There is at most one link that is the uplink, and only a member has one.
@@ -41,6 +42,7 @@
 #include "node/suspicion.h"
 #include "node/tells.h"
 #include "node/transfer.h"
+#include "stun/responder.h"
 
 namespace node {
 
@@ -393,6 +395,10 @@ struct Node::State {
   void on_downloaded(mrt::Instant now, const Downloaded& event);
   CommandId take_download(FileToken file);
 
+  // node_stun.cpp
+  void on_datagrams(mrt::Instant now, const mrt::Path& path, mrt::Ecn ecn, size_t segment_size,
+                    mrt::MutableBytes bytes);
+
   // What it is
   NodeConfig config;
   mrt::Identity identity;
@@ -401,6 +407,7 @@ struct Node::State {
   Incarnation incarnation;
   std::string nick;
   mrt::Endpoint endpoint;
+  stun::Responder responder;  // at the same sockets
 
   // The view it is in
   NodeId supernode;           // oneself where alone or the supernode

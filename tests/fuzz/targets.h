@@ -30,9 +30,11 @@ void options(mrt::ByteView input);
 void parameters(mrt::ByteView input);
 void part_file(mrt::ByteView input);
 void part_footer(mrt::ByteView input);
+void rendezvous(mrt::ByteView input);
 void screen(mrt::ByteView input);
 void sealed_endpoints(mrt::ByteView input);
 void star(mrt::ByteView input);
+void stun(mrt::ByteView input);
 void tell(mrt::ByteView input);
 void text(mrt::ByteView input);
 
@@ -57,9 +59,11 @@ inline constexpr std::array targets{
     Target{"parameters", parameters},
     Target{"part_file", part_file},
     Target{"part_footer", part_footer},
+    Target{"rendezvous", rendezvous},
     Target{"screen", screen},
     Target{"sealed_endpoints", sealed_endpoints},
     Target{"star", star},
+    Target{"stun", stun},
     Target{"tell", tell},
     Target{"text", text},
 };

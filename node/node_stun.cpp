@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+//
+// STUN shares the sockets with MRT: the first byte tells which a datagram is (RFC 7983, WIRE.md 2).
+#include <algorithm>
+
+#include "node/node_state.h"
+#include "stun/message.h"
+
+namespace node {
+
+void Node::State::on_datagrams(mrt::Instant now, const mrt::Path& path, mrt::Ecn ecn,
+                               size_t segment_size, mrt::MutableBytes bytes) {
+  const size_t each = segment_size == 0 ? bytes.size() : segment_size;
+  // From `begin` on, all is MRT's, and stays together: it is opened as a batch.
+  size_t begin = 0;
+  const auto pass_on = [&](size_t end) {
+    if (end > begin)
+      endpoint.on_datagrams(now, path, ecn, segment_size, bytes.subspan(begin, end - begin));
+  };
+  for (size_t at = 0; at < bytes.size(); at += each) {
+    if (!stun::may_be_stun(bytes[at])) continue;
+    pass_on(at);
+    const size_t size = std::min(each, bytes.size() - at);
+    responder.on_datagram(now, path, bytes.subspan(at, size));
+    begin = at + size;
+  }
+  pass_on(bytes.size());
+}
+
+}  // namespace node

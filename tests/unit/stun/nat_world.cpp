@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include "unit/stun/nat_world.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+
+namespace stun::test {
+
+using mrt::Address;
+using mrt::Path;
+
+void World::send(const Path& path, mrt::ByteView bytes) {
+  asked.push_back(path.remote);
+  const Address outside = nat.go_out(path.local, path.remote);
+  if (random.chance(loss)) return;
+  for (auto& [sockets, responder] : hosts) {
+    if (std::find(sockets.begin(), sockets.end(), path.remote) == sockets.end()) continue;
+    const auto answer = responder.answer(now, {path.remote, outside}, bytes);
+    if (!answer || random.chance(loss)) return;
+    // Whatever is let in comes to the one socket there is.
+    if (nat.lets_in(answer->path.local, answer->path.remote))
+      in_flight_.emplace(now + 2 * one_way,
+                         Flight{{path.local, answer->path.local}, answer->bytes});
+  }
+}
+
+void World::arrive(Probe& probe, Flight flight) {
+  probe.on_datagrams(now, flight.path, mrt::Ecn::not_ect, 0, flight.bytes);
+}
+
+std::vector<ProbeEvent> World::run(Probe& probe) {
+  std::vector<ProbeEvent> events;
+  while (true) {
+    while (auto event = probe.poll_event()) events.push_back(*event);
+    CHECK(probe.is_consistent());
+    std::array<uint8_t, 1'200> buffer;
+    bool idle = true;
+    while (const auto batch = probe.poll_transmit(now, buffer)) {
+      send(batch->path, mrt::ByteView(buffer).first(batch->size));
+      idle = false;
+    }
+    if (!idle) continue;
+    const mrt::Instant next =
+        std::min(probe.next_timeout(), in_flight_.empty() ? mrt::never : in_flight_.begin()->first);
+    if (next == mrt::never) return events;
+    CHECK(next >= now);
+    now = next;
+    if (!in_flight_.empty() && in_flight_.begin()->first <= now) {
+      Flight flight = std::move(in_flight_.begin()->second);
+      in_flight_.erase(in_flight_.begin());
+      arrive(probe, std::move(flight));
+    } else {
+      probe.on_timeout(now);
+      CHECK(probe.next_timeout() > now);
+    }
+  }
+}
+
+Behaviour conclusion(const std::vector<ProbeEvent>& events) {
+  REQUIRE(!events.empty());
+  const auto concluded = std::count_if(events.begin(), events.end(), [](const ProbeEvent& event) {
+    return std::holds_alternative<Concluded>(event);
+  });
+  CHECK(concluded == 1);
+  REQUIRE(std::holds_alternative<Concluded>(events.back()));
+  return std::get<Concluded>(events.back()).behaviour;
+}
+
+}  // namespace stun::test
