@@ -124,6 +124,7 @@ constexpr std::string_view common_options =
   --state DIR           identity and known peers (default: $XDG_STATE_HOME/thuban)
   --ephemeral           keep nothing
   --no-prompt           do not read standard input; stay until SIGINT or SIGTERM
+  --qr                  show the invite as a QR code, too
   --json                events as lines of JSON on standard output
   --quiet               only data and errors
   --no-progress         no progress bars

@@ -353,6 +353,7 @@ void take_access(Options& options, const Raw& raw, const Environment& environmen
 void take_looks(Options& options, const Raw& raw, const Environment& environment) {
   options.json = raw.json;
   options.quiet = raw.quiet;
+  options.qr = raw.qr;
   options.progress = !raw.no_progress && !raw.quiet;
   options.prompt = !raw.no_prompt;
   options.may_ask = !raw.yes && !raw.json && !raw.no_prompt;

@@ -85,6 +85,7 @@ struct Options {
   std::optional<std::string> log_file;
   When colour = When::automatic;
   bool quiet = false;
+  bool qr = false;  // the invite as a QR code, too
   bool progress = true;
 
   bool step = false;  // demo

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "client/json.h"
+#include "client/qr.h"
 #include "mrt/uv/clock.h"
 
 namespace client {
@@ -32,9 +33,11 @@ static std::string how_to_join(const Invited& invited) {
 View::View(Console& console, Log& log, const Options& options, bool talkative)
     : console_(console),
       log_(log),
-      screen_(uses_colour(options, console)),
+      colour_(uses_colour(options, console)),
+      screen_(colour_),
       json_(options.json),
       quiet_(options.quiet),
+      qr_(options.qr),
       talkative_(talkative),
       bars_(options.progress && !options.json && console.notes_are_terminal()) {}
 
@@ -48,6 +51,9 @@ void View::show(const Report& report) {
   }
   const bool wanted = talkative_ || (line && line->kind != Line::Kind::note);
   if (line && wanted) write_line(*line);
+  if (const auto* invited = std::get_if<Invited>(&report); invited && qr_) {
+    show_qr(invited->invite);
+  }
 }
 
 void View::show(const node::Event& event) {
@@ -57,6 +63,14 @@ void View::show(const node::Event& event) {
   if (json_) return write_json(to_json(event, now));
   if (line && talkative_) write_line(*line);
   if (bars_) show_progress(event);
+}
+
+void View::show_qr(std::string_view text) {
+  const QrCode code = qr_code(text, colour_);
+  if (console_.notes_are_terminal() && code.columns > console_.columns()) {
+    return note(fmt::format("the QR code needs a window of {} columns", code.columns));
+  }
+  if (code.columns > 0) note(code.lines);
 }
 
 void View::note(std::string_view text) { console_.print_note(text); }

@@ -35,13 +35,16 @@ class View {
   void write_line(const Line& line);
   void show_progress(const node::Event& event);
   void draw_progress();
+  void show_qr(std::string_view text);
 
   Console& console_;
   Log& log_;
+  bool colour_;
   Screen screen_;
   Progress progress_;
   bool json_;
   bool quiet_;
+  bool qr_;
   bool talkative_;
   bool bars_;
 };
