@@ -176,6 +176,7 @@ void visit(F& f, Welcome& m) {
   f.field(m.key);
   visit_line(f, m.line);
   f.field(m.kept);
+  f.flag(m.gathered);
 }
 
 template <class F>

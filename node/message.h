@@ -103,6 +103,7 @@ struct Welcome {
   mrt::NetworkKey key{};         // a password is not told: who comes in has shown it
   std::vector<ViewMark> line{};  // the views that the star came through, newest first
   Seq kept{};  // up to here the newcomer only keeps what it gets, for others: it is history
+  bool gathered = false;  // into the view as it began; else the newcomer joins it
 };
 
 /// "I am no supernode; it is there."

@@ -301,7 +301,8 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   if (same_view) deliver(now);
   const bool resumed = message.resumed || same_view;
   const Seq after = same_view ? std::max(message.delivered, order.last()) : message.delivered;
-  came_by_itself = !gathered && !same_view;
+  // What was asked of one that gathered us before may be answered first.
+  came_by_itself = !(gathered && message.gathered) && !same_view;
   const bool apart = came_by_itself || !resumed;
   // Others who come along from where these were lost are newcomers here, as this node is.
   for (auto& [node, peer] : lost) peer.of_this_star &= !came_by_itself;

@@ -197,7 +197,7 @@ void Node::State::begin_view(mrt::Instant now, const Migration::Begin& begin) {
     const ViewMark mark{answer.epoch, answer.supernode, answer.life, answer.delivered};
     // One whose view is not of this line (its supernode had just joined another) is told all.
     const auto from = order.resume_point({mark}, tail_messages_max);
-    sync_member(now, *link, from);
+    sync_member(now, *link, from, true);
     // What it heard beyond and had said itself it says again, and that comes first.
     if (!from.resumed || from.after != answer.delivered) continue;
     for (const Publish& pending : answer.pending) {

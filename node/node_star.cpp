@@ -114,15 +114,17 @@ void Node::State::admit(mrt::Instant now, Link& link) {
 }
 
 /// Brings a member up to now: Welcome, the whole roster, all offers, what was said since.
-void Node::State::sync_member(mrt::Instant now, Link& link, const Order::ResumePoint& from) {
+void Node::State::sync_member(mrt::Instant now, Link& link, const Order::ResumePoint& from,
+                              bool gathered) {
   if (!roster.find(link.peer)) return;
   link.member = true;
   link.holds = {};
   had_company = true;
   link.suspicion = Suspicion(now);
   rank_members(now);
-  enqueue(link, Welcome{epoch, self, roster.find(link.peer)->nick, link.path.remote, from.resumed,
-                        from.after, told_key(network_key()), order.whole_line(), from.kept});
+  enqueue(link,
+          Welcome{epoch, self, roster.find(link.peer)->nick, link.path.remote, from.resumed,
+                  from.after, told_key(network_key()), order.whole_line(), from.kept, gathered});
   for (const RosterUpdate& part : roster.full(epoch, self)) enqueue(link, part);
   StandingOffers part{false, {}};
   for (const HeldOffer& held : standing_offers()) {

@@ -313,7 +313,8 @@ struct Node::State {
   void become_supernode(mrt::Instant now, Epoch epoch);
   void on_join_request(mrt::Instant now, Link& link);
   void admit(mrt::Instant now, Link& link);
-  void sync_member(mrt::Instant now, Link& link, const Order::ResumePoint& from);
+  void sync_member(mrt::Instant now, Link& link, const Order::ResumePoint& from,
+                   bool gathered = false);
   void remove_member(mrt::Instant now, const NodeId& node, GoneReason reason);
   void measure(Link& link);
   std::vector<NodeId> succession_now(mrt::Instant now);

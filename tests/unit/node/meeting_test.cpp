@@ -38,7 +38,16 @@ struct Heirs {
     return out;
   }
   void take_in(Hostile& leader, Epoch epoch, std::vector<RosterEntry> others) {
-    leader.say(Welcome{epoch, leader.id(), "anna", anna.at(), epoch == Epoch{6}, {10}, secret()});
+    leader.say(Welcome{epoch,
+                       leader.id(),
+                       "anna",
+                       anna.at(),
+                       epoch == Epoch{6},
+                       {10},
+                       secret(),
+                       {},
+                       {},
+                       epoch == Epoch{6} && !begun_before});
     others.push_back(entry(leader, 0));
     leader.say(RosterUpdate{epoch, leader.id(), {1}, true, true, std::move(others), {}});
     leader.say(StandingOffers{true, {}});
@@ -64,6 +73,7 @@ struct Heirs {
   Hostile elder{stage, remote(6), 6};
   Honest anna{stage, remote(1), 1, "anna"};
   RosterEntry anna_entry;
+  bool begun_before = false;  // who leads next did not wait for Anna
 };
 
 }  // namespace
@@ -105,4 +115,13 @@ TEST_CASE("a member that closes without a goodbye is looked for, and no other") 
   REQUIRE(bert.is_called() == is_sought);
   REQUIRE(anna->peers().size() == 1);
   if (is_sought) CHECK(bert.heard<Hello>().front().purpose == Purpose::meet);
+}
+
+TEST_CASE_FIXTURE(Heirs, "the supernode says whether a member came with the view's beginning") {
+  SUBCASE("it did") {}
+  SUBCASE("it is answered as one who joins, though it said what it holds") { begun_before = true; }
+  hand_over({anna_entry});
+  const auto seen = anna.told<Migrated>();
+  REQUIRE(seen.size() == 1);
+  CHECK(seen[0].by_itself == begun_before);
 }
