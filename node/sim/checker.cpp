@@ -148,9 +148,10 @@ void Checker::on_heard(Instant now, Life life, const Heard& heard) {
   ++said_[*said].heard_by;
   said_[*said].seqs.insert(heard.seq);
   state.delivered.push_back({heard.epoch, heard.seq, *said});
-  // What it takes from one that leads it next, it may be told before it is told who that is.
+  // What it takes from one that leads it next, it may be told before it is told who that is. Who
+  // keeps it for others may be gone in the same instant.
   if (!ahead_ && original.heard_by == 1 && !state.views.empty() && !state.peers.empty() &&
-      state.views.back() == View{heard.epoch, life}) {
+      state.views.back() == View{heard.epoch, life} && !may_be_kept(state, original)) {
     ahead_ = {now, life, state.views.back(), state.delivered.back()};
   }
   if (!heard.history) delays_.push_back(now - original.at);

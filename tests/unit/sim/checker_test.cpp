@@ -404,6 +404,14 @@ TEST_CASE("a supernode that hears what none of its members has is caught, unless
   begins.checker.on_view(now, ann, 2, ann);
   begins.checker.on_heard(now + 1ms, bob, Stage::message(1, 1));
   CHECK_FALSE(begins.checker.violation());
+  Stage kept;  // by a newcomer, who is told nothing of it and leaves in the same instant
+  constexpr Life newcomer{3};
+  kept.checker.on_start(newcomer, "n");
+  kept.checker.on_peer_joined(now, ann, "n");
+  kept.hear(ann, Stage::message(1, 1));
+  kept.checker.on_peer_left(now, ann, "n");
+  kept.checker.on_heard(now + 1ms, bob, Stage::message(2, 2));
+  CHECK_FALSE(kept.checker.violation());
   Stage member;  // whose supernode will deliver later
   member.hear(bob, Stage::message(1, 1));
   member.checker.on_heard(now + 1ms, bob, Stage::message(2, 2));
