@@ -47,6 +47,7 @@ enum class Verb : uint8_t {
   demo,
   sim,
   bench,
+  doctor,
 };
 /// Where the network's password comes from (access.h reads it).
 enum class PasswordFrom : uint8_t { nowhere, file, variable, terminal };
@@ -64,7 +65,8 @@ struct Options {
   std::string nick;
   std::vector<mrt::Address> bind;  // empty: 0.0.0.0 and [::]
   std::string network = "default";
-  bool network_given = false;  // else the network of the target is taken
+  std::vector<std::string> stun;  // HOST:PORT
+  bool network_given = false;     // else the network of the target is taken
   PasswordFrom password_from = PasswordFrom::nowhere;
   std::string password_file;
   bool open = false;

@@ -12,11 +12,11 @@ using mrt::Instant;
 using mrt::Path;
 
 Probe::Probe(Instant now, const ProbeConfig& config, const mrt::Random::Seed& seed)
-    : local_(config.local), client_(seed) {
+    : local_(config.local), second_(config.second), client_(seed) {
   for (const Address& server : config.servers) {
     const bool askable = server.is_unicast() && server.is_v4() == local_.is_v4();
     if (askable && sent_to_.size() < probe_servers_max && !sent_to_.contains(server))
-      ask(now, Purpose::address, server, server);
+      ask(now, Purpose::address, server);
   }
   go_on(now);
 }
@@ -49,12 +49,20 @@ std::optional<ProbeEvent> Probe::poll_event() {
 
 // -- Questions and what came of them --
 
-void Probe::ask(Instant now, Purpose purpose, const Address& server, const Address& answer_from,
-                Change change) {
-  const auto id = client_.ask(now, {{local_, server}, answer_from, change, patience_});
-  if (!id) return;
-  asked_.emplace(*id, Asked{purpose, server, answer_from});
-  sent_to_.insert(server);
+void Probe::ask(Instant now, Purpose purpose, const Address& server) {
+  note(client_.ask(now, {{local_, server}, server, {}, patience_}), {purpose, server, server});
+}
+
+void Probe::ask_from_elsewhere(Instant now, const Address& server, const Address& answer_from,
+                               Change change) {
+  note(client_.ask(now, {{second_, server}, answer_from, change, patience_}),
+       {Purpose::filter, server, answer_from});
+}
+
+void Probe::note(std::optional<QueryId> query, const Asked& asked) {
+  if (!query) return;
+  asked_.emplace(*query, asked);
+  sent_to_.insert(asked.server);
 }
 
 void Probe::go_on(Instant now) {
@@ -118,12 +126,12 @@ void Probe::note_other(const Address& server, const Answered& answered) {
 void Probe::test_filter(Instant now, const Other& other) {
   if (other.address && !tests_host_ && !sent_to_.contains(*other.address)) {
     tests_host_ = true;
-    ask(now, Purpose::filter, other.server, *other.address, {true, true});
+    ask_from_elsewhere(now, other.server, *other.address, {true, true});
   }
   const Address port{other.server.ip, other.port};
   if (!tests_port_ && !sent_to_.contains(port)) {
     tests_port_ = true;
-    ask(now, Purpose::filter, other.server, port, {false, true});
+    ask_from_elsewhere(now, other.server, port, {false, true});
   }
 }
 
@@ -148,7 +156,7 @@ bool Probe::ask_for_mapping(Instant now) {
       const Address to = host ? Address{other.address->ip, other.server.port}
                               : Address{other.server.ip, other.port};
       if (sent_to_.contains(to)) continue;
-      ask(now, Purpose::mapping, to, to);
+      ask(now, Purpose::mapping, to);
       return !asked_.empty();
     }
     return false;

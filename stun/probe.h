@@ -3,6 +3,8 @@
 // Finds out what stands between one socket and the world (RFC 5780 section 4), as a Machine
 // (mrt/base/machine.h): which address servers see, whether it depends on whom one talks to, and
 // from whom packets come in. It composes a Client and knows no sockets; for each family one Probe.
+// Filters are looked at through a second socket: a gateway of Linux that refuses a packet gives
+// whoever asks its sender from the same port in the next 30 s another mapping.
 //
 //   ask all servers ──> is what we did not ask let in? ──> is the mapping the same elsewhere? ──>
 //   end
@@ -39,6 +41,7 @@ inline constexpr mrt::Duration probe_rto_min = std::chrono::milliseconds(100);
 
 struct ProbeConfig {
   mrt::Address local;                 // which socket, and of which family
+  mrt::Address second;                // one beside it, for nothing else
   std::vector<mrt::Address> servers;  // those of that family are asked
 };
 
@@ -88,8 +91,10 @@ class Probe {
     uint16_t port;
   };
 
-  void ask(mrt::Instant now, Purpose purpose, const mrt::Address& server,
-           const mrt::Address& answer_from, Change change = {});
+  void ask(mrt::Instant now, Purpose purpose, const mrt::Address& server);
+  void ask_from_elsewhere(mrt::Instant now, const mrt::Address& server,
+                          const mrt::Address& answer_from, Change change);
+  void note(std::optional<QueryId> query, const Asked& asked);
   void go_on(mrt::Instant now);
   void on_answered(mrt::Instant now, const Asked& asked, const Answered& answered);
   void on_failed(const Asked& asked, const Failed& failed);
@@ -100,7 +105,7 @@ class Probe {
   bool ask_for_mapping(mrt::Instant now);
   void conclude();
 
-  mrt::Address local_;
+  mrt::Address local_, second_;
   Client client_;
   Patience patience_{std::chrono::milliseconds(500), probe_requests, 2};
   std::map<QueryId, Asked> asked_;

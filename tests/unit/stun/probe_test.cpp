@@ -39,7 +39,9 @@ struct Run {
 
 Run run(World& world, std::vector<Address> servers, const Address& local = home) {
   const Instant begun = world.now;
-  Probe probe(world.now, {local, std::move(servers)}, mrt::seed_from(1));
+  Address second = local;
+  ++second.port;
+  Probe probe(world.now, {local, second, std::move(servers)}, mrt::seed_from(1));
   auto events = world.run(probe);
   CHECK(probe.has_concluded());
   return {conclusion(events), events, world.now - begun};
@@ -215,7 +217,7 @@ TEST_CASE("a server that names a victim as its other address makes nobody flood 
     const Address victim = *Address::parse(named);
     std::vector<Address> asked;
     Instant now{};
-    Probe probe(now, {home, {host(5, 3478)}}, mrt::seed_from(1));
+    Probe probe(now, {home, home, {host(5, 3478)}}, mrt::seed_from(1));
     while (!probe.has_concluded()) {
       std::array<uint8_t, 1'200> buffer;
       while (const auto batch = probe.poll_transmit(now, buffer)) {
