@@ -53,10 +53,10 @@ void Probe::ask(Instant now, Purpose purpose, const Address& server) {
   note(client_.ask(now, {{local_, server}, server, {}, patience_}), {purpose, server, server});
 }
 
-void Probe::ask_from_elsewhere(Instant now, const Address& server, const Address& answer_from,
-                               Change change) {
+void Probe::ask_by_second(Instant now, Purpose purpose, const Address& server,
+                          const Address& answer_from, Change change) {
   note(client_.ask(now, {{second_, server}, answer_from, change, patience_}),
-       {Purpose::filter, server, answer_from});
+       {purpose, server, answer_from});
 }
 
 void Probe::note(std::optional<QueryId> query, const Asked& asked) {
@@ -84,6 +84,10 @@ void Probe::go_on(Instant now) {
 
 void Probe::on_answered(Instant now, const Asked& asked, const Answered& answered) {
   heard_ = true;
+  if (asked.purpose == Purpose::second) {
+    second_works_ = true;
+    return;
+  }
   if (asked.purpose == Purpose::filter) {
     tests_.push_back({asked.answer_from, true, has_sent_to_host(asked.answer_from)});
     return;
@@ -122,17 +126,17 @@ void Probe::note_other(const Address& server, const Answered& answered) {
   }
 }
 
-// RFC 5780 section 4.4: tests II and III, side by side, since both only wait.
+// RFC 5780 section 4.4: tests I to III, side by side, since the latter only wait.
 void Probe::test_filter(Instant now, const Other& other) {
-  if (other.address && !tests_host_ && !sent_to_.contains(*other.address)) {
-    tests_host_ = true;
-    ask_from_elsewhere(now, other.server, *other.address, {true, true});
-  }
   const Address port{other.server.ip, other.port};
-  if (!tests_port_ && !sent_to_.contains(port)) {
-    tests_port_ = true;
-    ask_from_elsewhere(now, other.server, port, {false, true});
-  }
+  const bool host_test = other.address && !tests_host_ && !sent_to_.contains(*other.address);
+  const bool port_test = !tests_port_ && !sent_to_.contains(port);
+  if (!host_test && !port_test) return;
+  ask_by_second(now, Purpose::second, other.server, other.server, {});
+  if (host_test) ask_by_second(now, Purpose::filter, other.server, *other.address, {true, true});
+  if (port_test) ask_by_second(now, Purpose::filter, other.server, port, {false, true});
+  tests_host_ = tests_host_ || host_test;
+  tests_port_ = tests_port_ || port_test;
 }
 
 bool Probe::has_sent_to_host(const Address& address) const {
@@ -174,6 +178,7 @@ void Probe::conclude() {
   // RFC 5780 section 4.3: "the client knows that it is not NATed and the effective mapping will be
   // Endpoint-Independent".
   behaviour_.mapping = untranslated ? Dependence::endpoint_independent : mapping_of(seen_);
+  if (!second_works_) std::erase_if(tests_, [](const FilterTest& one) { return !one.came_in; });
   behaviour_.filtering = filtering_of(tests_);
   if (behaviour_.mapped)
     behaviour_.type = type_of(translated, behaviour_.mapping, behaviour_.filtering);

@@ -12,7 +12,7 @@
 // 1. Filters are looked at before mappings: a question to a server's other address would open the
 //    filter for it. So none is ever asked that a packet is waited for from.
 // 2. Concluded is the last event; after it nothing more is sent.
-// 3. It ends within 20 s whatever servers do, and asks each at most five questions, four times.
+// 3. It ends within 20 s whatever servers do, and asks each at most six questions, four times.
 // 4. To what a server names as its other address two questions go at most, and only where it could
 //    be one: nobody is made to flood a third by it.
 #pragma once
@@ -78,7 +78,7 @@ class Probe {
   bool is_consistent() const;
 
  private:
-  enum class Purpose : uint8_t { address, filter, mapping };
+  enum class Purpose : uint8_t { address, second, filter, mapping };
   struct Asked {
     Purpose purpose;
     mrt::Address server;
@@ -92,8 +92,8 @@ class Probe {
   };
 
   void ask(mrt::Instant now, Purpose purpose, const mrt::Address& server);
-  void ask_from_elsewhere(mrt::Instant now, const mrt::Address& server,
-                          const mrt::Address& answer_from, Change change);
+  void ask_by_second(mrt::Instant now, Purpose purpose, const mrt::Address& server,
+                     const mrt::Address& answer_from, Change change);
   void note(std::optional<QueryId> query, const Asked& asked);
   void go_on(mrt::Instant now);
   void on_answered(mrt::Instant now, const Asked& asked, const Answered& answered);
@@ -113,9 +113,10 @@ class Probe {
   std::vector<Other> others_;
   std::vector<MappingSeen> seen_;
   std::vector<FilterTest> tests_;
-  bool tests_host_ = false;  // a filter test with another address has begun
-  bool tests_port_ = false;  // one with another port of the same
-  bool heard_ = false;       // something came back, an error even
+  bool tests_host_ = false;    // a filter test with another address has begun
+  bool tests_port_ = false;    // one with another port of the same
+  bool second_works_ = false;  // it was answered: silence there is a filter's
+  bool heard_ = false;         // something came back, an error even
   Behaviour behaviour_;
   std::deque<ProbeEvent> events_;
   bool concluded_ = false;

@@ -35,7 +35,7 @@ std::optional<Address> NatBox::come_in(const Address& from, const Address& to) {
 void World::send(const Path& path, mrt::ByteView bytes) {
   asked.push_back(path.remote);
   const Address outer = nat.go_out(path.local, path.remote);
-  if (random.chance(loss)) return;
+  if (random.chance(loss) || path.local == dead) return;
   for (auto& [sockets, responder] : hosts) {
     if (std::find(sockets.begin(), sockets.end(), path.remote) == sockets.end()) continue;
     const auto answer = responder.answer(now, {path.remote, outer}, bytes);

@@ -46,6 +46,7 @@ struct World {
   NatBox nat{};
   std::vector<std::pair<std::vector<mrt::Address>, Responder>> hosts{};
   double loss = 0;
+  std::optional<mrt::Address> dead{};  // a socket of which nothing comes out
   mrt::Duration one_way = std::chrono::milliseconds(10);
   mrt::Random random{mrt::seed_from(1)};
   mrt::Instant now{};
