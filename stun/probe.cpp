@@ -67,19 +67,26 @@ void Probe::note(std::optional<QueryId> query, const Asked& asked) {
 
 void Probe::go_on(Instant now) {
   if (concluded_) return;
-  while (const auto event = client_.poll_event()) {
-    const auto* answered = std::get_if<Answered>(&*event);
-    const auto* failed = std::get_if<Failed>(&*event);
-    const auto it = asked_.find(answered ? answered->query : failed->query);
-    CHECK(it != asked_.end());
-    const Asked asked = it->second;
-    asked_.erase(it);
-    if (answered)
-      on_answered(now, asked, *answered);
-    else
-      on_failed(asked, *failed);
-  }
+  while (const auto event = client_.poll_event()) on_event(now, *event);
   if (asked_.empty() && !ask_for_mapping(now)) conclude();
+}
+
+void Probe::on_event(Instant now, const ClientEvent& event) {
+  if (const auto* answered = std::get_if<Answered>(&event))
+    on_answered(now, take(answered->query), *answered);
+  if (const auto* failed = std::get_if<Failed>(&event)) on_failed(take(failed->query), *failed);
+  if (const auto* returned = std::get_if<Returned>(&event)) {
+    take(returned->query);
+    behaviour_.hairpins = true;
+  }
+}
+
+Probe::Asked Probe::take(QueryId query) {
+  const auto it = asked_.find(query);
+  CHECK(it != asked_.end());
+  const Asked out = it->second;
+  asked_.erase(it);
+  return out;
 }
 
 void Probe::on_answered(Instant now, const Asked& asked, const Answered& answered) {
@@ -92,12 +99,17 @@ void Probe::on_answered(Instant now, const Asked& asked, const Answered& answere
     tests_.push_back({asked.answer_from, true, has_sent_to_host(asked.answer_from)});
     return;
   }
+  if (asked.purpose == Purpose::hairpin) {
+    behaviour_.hairpins = true;  // who has the first socket answers requests
+    return;
+  }
   seen_.push_back({asked.server, answered.mapped});
   if (asked.purpose == Purpose::mapping) return;
   if (!behaviour_.mapped) {
     behaviour_.mapped = answered.mapped;
     behaviour_.local = answered.path.local;
     patience_.rto = std::clamp(3 * answered.took, probe_rto_min, patience_.rto);
+    try_second(now, asked.server);
   }
   events_.push_back(AddressFound{asked.server, answered.mapped, answered.took});
   note_other(asked.server, answered);
@@ -106,6 +118,7 @@ void Probe::on_answered(Instant now, const Asked& asked, const Answered& answere
 
 void Probe::on_failed(const Asked& asked, const Failed& failed) {
   if (failed.why != Failure::silence) heard_ = true;
+  if (asked.purpose == Purpose::hairpin) behaviour_.hairpins = false;
   if (asked.purpose == Purpose::address)
     events_.push_back(ServerFailed{asked.server, failed.why, failed.code});
   // A server that refuses to answer from elsewhere says nothing about filters.
@@ -126,17 +139,26 @@ void Probe::note_other(const Address& server, const Answered& answered) {
   }
 }
 
-// RFC 5780 section 4.4: tests I to III, side by side, since the latter only wait.
+/// Does it work at all? And does what it sends to the first socket's mapped address come back?
+void Probe::try_second(Instant now, const Address& server) {
+  ask_by_second(now, Purpose::second, server, server, {});
+  if (!behaviour_.is_translated()) return;
+  const Address& mapped = *behaviour_.mapped;
+  note(client_.ask(now, {{second_, mapped}, mapped, {}, patience_, true}),
+       {Purpose::hairpin, mapped, mapped});
+}
+
+// RFC 5780 section 4.4: tests II and III, side by side, since both only wait.
 void Probe::test_filter(Instant now, const Other& other) {
+  if (other.address && !tests_host_ && !sent_to_.contains(*other.address)) {
+    tests_host_ = true;
+    ask_by_second(now, Purpose::filter, other.server, *other.address, {true, true});
+  }
   const Address port{other.server.ip, other.port};
-  const bool host_test = other.address && !tests_host_ && !sent_to_.contains(*other.address);
-  const bool port_test = !tests_port_ && !sent_to_.contains(port);
-  if (!host_test && !port_test) return;
-  ask_by_second(now, Purpose::second, other.server, other.server, {});
-  if (host_test) ask_by_second(now, Purpose::filter, other.server, *other.address, {true, true});
-  if (port_test) ask_by_second(now, Purpose::filter, other.server, port, {false, true});
-  tests_host_ = tests_host_ || host_test;
-  tests_port_ = tests_port_ || port_test;
+  if (!tests_port_ && !sent_to_.contains(port)) {
+    tests_port_ = true;
+    ask_by_second(now, Purpose::filter, other.server, port, {false, true});
+  }
 }
 
 bool Probe::has_sent_to_host(const Address& address) const {
@@ -178,6 +200,7 @@ void Probe::conclude() {
   // RFC 5780 section 4.3: "the client knows that it is not NATed and the effective mapping will be
   // Endpoint-Independent".
   behaviour_.mapping = untranslated ? Dependence::endpoint_independent : mapping_of(seen_);
+  if (!second_works_ && behaviour_.hairpins == false) behaviour_.hairpins.reset();
   if (!second_works_) std::erase_if(tests_, [](const FilterTest& one) { return !one.came_in; });
   behaviour_.filtering = filtering_of(tests_);
   if (behaviour_.mapped)

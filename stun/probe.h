@@ -13,8 +13,8 @@
 //    filter for it. So none is ever asked that a packet is waited for from.
 // 2. Concluded is the last event; after it nothing more is sent.
 // 3. It ends within 20 s whatever servers do, and asks each at most six questions, four times.
-// 4. To what a server names as its other address two questions go at most, and only where it could
-//    be one: nobody is made to flood a third by it.
+// 4. To what a server names as its other address two questions go at most, and one to what it says
+//    is ours, and only where it could be: nobody is made to flood a third by it.
 #pragma once
 
 #include <deque>
@@ -78,7 +78,7 @@ class Probe {
   bool is_consistent() const;
 
  private:
-  enum class Purpose : uint8_t { address, second, filter, mapping };
+  enum class Purpose : uint8_t { address, second, filter, mapping, hairpin };
   struct Asked {
     Purpose purpose;
     mrt::Address server;
@@ -98,7 +98,10 @@ class Probe {
   void go_on(mrt::Instant now);
   void on_answered(mrt::Instant now, const Asked& asked, const Answered& answered);
   void on_failed(const Asked& asked, const Failed& failed);
+  void on_event(mrt::Instant now, const ClientEvent& event);
+  Asked take(QueryId query);
   void note_other(const mrt::Address& server, const Answered& answered);
+  void try_second(mrt::Instant now, const mrt::Address& server);
   void test_filter(mrt::Instant now, const Other& other);
   bool has_sent_to_host(const mrt::Address& address) const;
   /// False where there is none that would tell anything.

@@ -117,6 +117,11 @@ std::vector<Finding> findings_of(const NatFacts& facts) {
   for (const stun::ServerFailed& one : facts.failed) out.push_back(finding_of(one));
   const stun::Behaviour& found = facts.behaviour;
   if (found.mapped) out.push_back(mapped_finding(facts));
+  if (found.hairpins) {
+    out.push_back({"hairpin", true,
+                   fmt::format("{}: the mapped address {} be called from behind the same NAT",
+                               family_of(facts), *found.hairpins ? "can" : "cannot")});
+  }
   const std::string fix = fix_for(found.type);
   out.push_back(
       {"nat", fix.empty(),

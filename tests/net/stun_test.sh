@@ -100,6 +100,8 @@ gate() {  # gate RULES [FAMILY]: the gate has exactly these
 post=$'\nchain post { type nat hook postrouting priority srcnat;'
 pre=$'\nchain pre { type nat hook prerouting priority dstnat; iifname wan'
 forward=$'\nchain forward { type filter hook forward priority filter;'
+pre_lan=$'\nchain pre_lan { type nat hook prerouting priority dstnat; iifname lan'
+post_lan=$'\nchain post_lan { type nat hook postrouting priority srcnat; oifname lan'
 snat='oifname wan snat to 198.51.100.1'
 
 declare -A rules=(
@@ -110,8 +112,8 @@ declare -A rules=(
     $post $snat; } $pre ip saddr @called udp dport 1024-65535 dnat to 10.0.0.2; }
     $forward oifname wan update @called { ip daddr }; }"
   [port-restricted]="$post $snat; }"
-  [by-address]="$post oifname wan ip daddr 198.51.100.5 udp dport 1-65535 snat to 198.51.100.1:20000;
-    oifname wan udp dport 1-65535 snat to 198.51.100.1:20001; }"
+  [by-address]="$post oifname wan ip daddr 198.51.100.5 udp dport 1-65535 snat to 198.51.100.1:20000-29999;
+    oifname wan udp dport 1-65535 snat to 198.51.100.1:30000-39999; }"
   [symmetric]="$post oifname wan udp dport 1-65535 snat to 198.51.100.1:20000-60000 fully-random; }"
   [blocked]="$forward meta l4proto udp drop; }"
 )
@@ -147,6 +149,12 @@ examine full-cone full-cone $free $free
 expect 'behind one it is the outer one' '"mapped":"198\.51\.100\.1:' "$work/out"
 examine restricted restricted $free $address
 examine port-restricted port-restricted $free $port
+expect 'a gate that rewrites what comes from outside only turns nothing round' 'cannot be called' \
+  "$work/out"
+gate "${rules[port-restricted]} $pre_lan ip daddr 198.51.100.1 dnat to 10.0.0.2; }
+  $post_lan ct status dnat snat to 198.51.100.1; }"
+ip netns exec home "$thuban" doctor --stun 198.51.100.5:3478 --json >"$work/out" || true
+expect 'and one that is told to does' 'can be called' "$work/out"
 examine by-address symmetric $address $port
 examine symmetric symmetric $port $port
 examine blocked blocked unknown unknown

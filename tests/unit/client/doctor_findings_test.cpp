@@ -84,6 +84,17 @@ TEST_CASE("the mapped address is told with what it is good for") {
   for (const Finding& one : findings_of(blocked)) CHECK(one.check != "mapped-address");
 }
 
+TEST_CASE("whether a NAT turns packets round is told where it was seen") {
+  NatFacts all = facts(NatType::full_cone);
+  for (const Finding& one : findings_of(all)) CHECK(one.check != "hairpin");
+  all.behaviour.hairpins = true;
+  CHECK(says(of(findings_of(all), "hairpin"), "can be called"));
+  all.behaviour.hairpins = false;
+  // No fault: nodes behind one NAT reach each other by their own addresses.
+  CHECK(of(findings_of(all), "hairpin").fine);
+  CHECK(says(of(findings_of(all), "hairpin"), "cannot be called"));
+}
+
 TEST_CASE("servers that answer are told apart from those that do not") {
   NatFacts all = facts(NatType::open);
   const Address server = Address::v4(198, 51, 100, 5, 3478);

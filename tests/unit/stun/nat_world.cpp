@@ -36,6 +36,10 @@ void World::send(const Path& path, mrt::ByteView bytes) {
   asked.push_back(path.remote);
   const Address outer = nat.go_out(path.local, path.remote);
   if (random.chance(loss) || path.local == dead) return;
+  if (nat.hairpins && nat.inside.contains(path.remote)) {
+    in_flight_.emplace(now + one_way, Flight{{nat.inside.at(path.remote), outer},
+                                             mrt::Bytes(bytes.begin(), bytes.end())});
+  }
   for (auto& [sockets, responder] : hosts) {
     if (std::find(sockets.begin(), sockets.end(), path.remote) == sockets.end()) continue;
     const auto answer = responder.answer(now, {path.remote, outer}, bytes);

@@ -24,6 +24,7 @@ struct NatBox {
   /// As Linux does where no rule drops it: a packet that was refused has taken the mapping's place
   /// towards its sender.
   bool remembers_refused = true;
+  bool hairpins = false;
 
   /// Of a remote endpoint, what the NAT looks at.
   static mrt::Address part(Dependence dependence, mrt::Address remote) {

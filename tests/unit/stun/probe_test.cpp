@@ -201,6 +201,27 @@ TEST_CASE("the silence of a socket that nothing comes out of says nothing about 
   CHECK(found.behaviour.type == NatType::unknown);
 }
 
+TEST_CASE("a NAT that turns packets round is told from one that does not") {
+  for (const bool hairpins : {false, true}) {
+    for (const bool plain : {false, true}) {
+      World world;
+      world.nat.hairpins = hairpins;
+      world.add_host({host(5, 3478)});
+      if (!plain) world = full_world({.hairpins = hairpins});
+      const Run found = run(world, {host(5, 3478)});
+      CHECK(found.behaviour.hairpins == hairpins);
+      CHECK(std::count(world.asked.begin(), world.asked.end(), Address::v4(192, 0, 2, 1, 50'000)) ==
+            (hairpins ? 1 : probe_requests));
+    }
+  }
+  // A second socket that is dead cannot tell; and without a NAT there is nothing to tell.
+  World world = full_world({});
+  world.dead = Address::v4(10, 0, 0, 2, 4001);
+  CHECK(!run(world, {host(5, 3478)}).behaviour.hairpins);
+  World bare = full_world({.translates = false});
+  CHECK(!run(bare, {host(5, 3478)}).behaviour.hairpins);
+}
+
 TEST_CASE("who is asked nothing knows nothing") {
   World world;
   for (const auto& servers : {std::vector<Address>{},
@@ -313,8 +334,8 @@ TEST_CASE("no more is asked than has to be") {
   const Run found = run(world, {host(5, 7700), host(9, 7700)});
   CHECK(found.behaviour.mapping == by_address);
   const std::set<Address> asked(world.asked.begin(), world.asked.end());
-  // Both hosts, and one other port.
-  CHECK(asked.size() == 3);
+  // Both hosts, one other port, and ourselves.
+  CHECK(asked.size() == 4);
 }
 
 TEST_CASE("IPv6 is found out about like IPv4") {
