@@ -20,7 +20,7 @@ struct VerbRow {
   std::string_view more;  // what only its own --help says: sentences, examples
 };
 
-constexpr std::array<VerbRow, 13> verbs = {{
+constexpr std::array<VerbRow, 14> verbs = {{
     {Verb::none, "", "", "opens a node and gives the prompt", ""},
     {Verb::host, "host", "", "opens a network: prints its invite, gives the prompt",
      "The node is a supernode from the start; others on this host join with its address,\n"
@@ -29,7 +29,8 @@ constexpr std::array<VerbRow, 13> verbs = {{
      "  thuban host --bind 0.0.0.0:7700 --nick ann\n"
      "  thuban host --no-prompt --share /srv/files      a service: ends with SIGTERM\n"},
     {Verb::join, "join", "TARGET", "joins a network and gives the prompt",
-     "TARGET is IP:PORT, [v6]:PORT, an invite, or the name of a network joined before.\n"
+     "TARGET is IP:PORT, [v6]:PORT, an invite, or the name of a network: one joined before, or\n"
+     "one that the servers of --rendezvous know, by name and password.\n"
      "Any member will do: it leads to the supernode. Nobody there within 10 s: exit code 3;\n"
      "no invite, or a password that is missing or wrong: 4.\n"
      "\n"
@@ -106,6 +107,13 @@ constexpr std::array<VerbRow, 13> verbs = {{
      "\n"
      "  thuban rendezvous\n"
      "  thuban rendezvous --bind 192.0.2.1:7700 --json\n"},
+    {Verb::doctor, "doctor", "[--stun HOST:PORT]", "finds what is in the way, and what mends it",
+     "Looks at the kernel's buffers and batches, and asks STUN servers (--stun, repeatable) which\n"
+     "address the world sees, which NAT there is, and from where packets come in. Any supernode\n"
+     "answers STUN at its own port; a server with two addresses tells the most. --bind says from\n"
+     "which port is asked. Servers were named and none answered: exit code 3.\n"
+     "\n"
+     "  thuban doctor --stun 192.0.2.7:7700 --json\n"},
 }};
 
 constexpr std::string_view common_options =
@@ -113,6 +121,9 @@ constexpr std::string_view common_options =
   --nick NAME           what others see (default: the login name)
   --bind IP:PORT        listen there; repeatable (default: a free port on every address)
   --network NAME        which network (default: "default")
+  --rendezvous HOST:PORT
+                        a server (thuban rendezvous) that leads to networks by their
+                        name and password or secret; repeatable, any may be down
   --password-file FILE  the network's password, which everyone then needs;
                         it may also be in THUBAN_PASSWORD
   --ask-password        the same, typed on the terminal
@@ -219,7 +230,7 @@ std::string verb_words() {
 }
 
 bool is_later_verb(std::string_view word) {
-  static constexpr std::string_view later[] = {"doctor", "lab"};
+  static constexpr std::string_view later[] = {"lab"};
   return std::find(std::begin(later), std::end(later), word) != std::end(later);
 }
 

@@ -10,6 +10,7 @@
 #include "client/command.h"
 #include "client/help.h"
 #include "client/invite.h"
+#include "client/resolve.h"
 #include "client/text.h"
 
 namespace client {
@@ -71,14 +72,7 @@ void declare(CLI::App& app, Raw& raw) {
   value("--delay", raw.delay);
   value("--duration", raw.duration);
   value("--svg", raw.svg);
-  value("--bytes", raw.bench.bytes);
-  value("--seconds", raw.bench.seconds);
-  value("--omit", raw.bench.omit);
-  value("--streams", raw.bench.streams);
-  value("--count", raw.bench.count);
-  value("--rate", raw.bench.rate);
-  value("--size", raw.bench.size);
-  value("--congestion", raw.bench.congestion);
+  raw.bench.declare(value);
   app.add_flag("--ask-password", raw.ask_password);
   app.add_flag("--open", raw.open);
   app.add_flag("--no-reshare", raw.no_reshare);
@@ -392,6 +386,11 @@ void take_rest(Options& options, const Raw& raw, const Environment& environment)
   }
   const std::string nat = raw.nat.empty() ? variable(environment, "THUBAN_NAT") : raw.nat;
   if (!nat.empty()) word_of<int>("--nat", nat, {{"auto", 0}, {"none", 1}});
+  std::string why;
+  if (!parse_servers("--stun", raw.stun, options.stun, why)) throw Mistake{why};
+  if (!parse_servers("--rendezvous", raw.rendezvous, options.rendezvous, why)) throw Mistake{why};
+  if (raw.nat == "none" && !options.stun.empty())
+    throw Mistake{"--nat none contradicts --stun: leave one out"};
 }
 
 /// A bench knows no network, no password and no state: of the common options few mean anything.

@@ -48,6 +48,7 @@ enum class Verb : uint8_t {
   sim,
   bench,
   rendezvous,
+  doctor,
 };
 /// Where the network's password comes from (access.h reads it).
 enum class PasswordFrom : uint8_t { nowhere, file, variable, terminal };
@@ -65,7 +66,8 @@ struct Options {
   std::string nick;
   std::vector<mrt::Address> bind;  // empty: 0.0.0.0 and [::]
   std::string network = "default";
-  bool network_given = false;  // else the network of the target is taken
+  std::vector<std::string> rendezvous, stun;  // HOST:PORT each
+  bool network_given = false;                 // else the network of the target is taken
   PasswordFrom password_from = PasswordFrom::nowhere;
   std::string password_file;
   bool open = false;

@@ -19,6 +19,7 @@
 #include "client/app.h"
 #include "client/bench/bench.h"
 #include "client/demo.h"
+#include "client/doctor/doctor.h"
 #include "client/hash_command.h"
 #include "client/json.h"
 #include "client/options.h"
@@ -126,6 +127,8 @@ int run_verb(const Options& options) {
       return static_cast<int>(run_bench(options.bench));
     case Verb::rendezvous:
       return static_cast<int>(run_rendezvous(options));
+    case Verb::doctor:
+      return static_cast<int>(run_doctor(options));
     case Verb::get:
       return run_get(options);
     case Verb::chat:

@@ -64,6 +64,9 @@ struct Behaviour {
   Dependence filtering = Dependence::unknown;
   std::optional<mrt::Address> mapped{};  // what the first server that answered saw
   std::optional<mrt::Address> local{};   // the socket's own address, as its answer came to it
+  /// Whether the mapped address can be called from within (RFC 4787 section 6). Not looked at
+  /// without a NAT.
+  std::optional<bool> hairpins{};
   bool operator==(const Behaviour&) const = default;
 
   bool is_translated() const { return mapped != local; }

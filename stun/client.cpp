@@ -44,6 +44,7 @@ void Client::on_datagrams(Instant now, const Path& path, mrt::Ecn, size_t segmen
 
 void Client::on_datagram(Instant now, const Path& path, ByteView datagram) {
   const auto message = read_message(datagram);
+  if (message && message->kind == Kind::request && on_request(message->id)) return;
   const bool answer = message && message->method == method_binding &&
                       (message->kind == Kind::success || message->kind == Kind::error);
   if (!answer) {
@@ -65,6 +66,14 @@ void Client::on_datagram(Instant now, const Path& path, ByteView datagram) {
   }
   ++stats_.answers;
   on_answer(now, path, *message, entry);
+}
+
+bool Client::on_request(const TransactionId& id) {
+  const Entry entry = find(id);
+  if (entry == running_.end() || !entry->second.query.returns) return false;
+  events_.push_back(Returned{entry->first});
+  running_.erase(entry);
+  return true;
 }
 
 void Client::on_answer(Instant now, const Path& path, const Message& answer, Entry entry) {

@@ -3,7 +3,7 @@
 // Asks STUN servers which address they see (RFC 8489 section 6.2), several side by side, as a
 // Machine (mrt/base/machine.h). It knows no sockets and draws no conclusions: that is Probe's.
 //
-// 1. Each query ends with one event, Answered or Failed, or by cancel().
+// 1. Each query ends with one event, Answered, Failed or Returned, or by cancel().
 // 2. An answer counts only with the transaction id of a query (96 bits that nobody else saw) and
 //    from the address that the query expects it from. All else is counted and dropped.
 // 3. A mapped address that cannot be anybody's is refused: is_believable().
@@ -45,6 +45,7 @@ struct Query {
   mrt::Address answer_from;  // path.remote, or where `change` lets the answer come from
   Change change{};
   Patience patience{};
+  bool returns = false;  // sent to ourselves by way of the NAT: it is the request that comes back
 };
 
 enum class Failure : uint8_t {
@@ -66,7 +67,11 @@ struct Failed {
   Failure why;
   uint16_t code = 0;  // of `refused`
 };
-using ClientEvent = std::variant<Answered, Failed>;
+/// The request of a query that `returns` has come to a socket of ours.
+struct Returned {
+  QueryId query;
+};
+using ClientEvent = std::variant<Answered, Failed, Returned>;
 
 struct ClientStats {
   uint64_t requests_sent = 0;
@@ -114,6 +119,8 @@ class Client {
   using Entry = std::map<QueryId, Running>::iterator;
 
   void on_datagram(mrt::Instant now, const mrt::Path& path, mrt::ByteView datagram);
+  /// False where it is none of ours that was to come back.
+  bool on_request(const TransactionId& id);
   void on_answer(mrt::Instant now, const mrt::Path& path, const Message& answer, Entry entry);
   Entry find(const TransactionId& id);
   /// When a new query to that server may begin, and that it will.

@@ -312,9 +312,9 @@ std::optional<Message> read_message(ByteView datagram) {
   const size_t length = read_u16(in);
   Message out;
   out.id.bytes = in.array<16>();
-  // RFC 8489 section 6.3: the length is sensible, and a multiple of four.
-  if (!in.ok() || type >= 0x4000 || length != in.remaining() || length % 4 != 0)
-    return std::nullopt;
+  // RFC 8489 section 6.3: the length is sensible. That it is a multiple of four follows from the
+  // attributes, of which each is.
+  if (!in.ok() || type >= 0x4000 || length != in.remaining()) return std::nullopt;
   out.kind = kind_of(type);
   out.method = method_of(type);
   bool authenticated = false;  // what follows MESSAGE-INTEGRITY is not looked at (section 14.5)

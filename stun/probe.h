@@ -3,6 +3,8 @@
 // Finds out what stands between one socket and the world (RFC 5780 section 4), as a Machine
 // (mrt/base/machine.h): which address servers see, whether it depends on whom one talks to, and
 // from whom packets come in. It composes a Client and knows no sockets; for each family one Probe.
+// Filters are looked at through a second socket: a gateway of Linux that refuses a packet gives
+// whoever asks its sender from the same port in the next 30 s another mapping.
 //
 //   ask all servers ──> is what we did not ask let in? ──> is the mapping the same elsewhere? ──>
 //   end
@@ -10,9 +12,9 @@
 // 1. Filters are looked at before mappings: a question to a server's other address would open the
 //    filter for it. So none is ever asked that a packet is waited for from.
 // 2. Concluded is the last event; after it nothing more is sent.
-// 3. It ends within 20 s whatever servers do, and asks each at most five questions, four times.
-// 4. To what a server names as its other address two questions go at most, and only where it could
-//    be one: nobody is made to flood a third by it.
+// 3. It ends within 20 s whatever servers do, and asks each at most six questions, four times.
+// 4. To what a server names as its other address two questions go at most, and one to what it says
+//    is ours, and only where it could be: nobody is made to flood a third by it.
 #pragma once
 
 #include <deque>
@@ -39,6 +41,7 @@ inline constexpr mrt::Duration probe_rto_min = std::chrono::milliseconds(100);
 
 struct ProbeConfig {
   mrt::Address local;                 // which socket, and of which family
+  mrt::Address second;                // one beside it, for nothing else
   std::vector<mrt::Address> servers;  // those of that family are asked
 };
 
@@ -75,7 +78,7 @@ class Probe {
   bool is_consistent() const;
 
  private:
-  enum class Purpose : uint8_t { address, filter, mapping };
+  enum class Purpose : uint8_t { address, second, filter, mapping, hairpin };
   struct Asked {
     Purpose purpose;
     mrt::Address server;
@@ -88,19 +91,24 @@ class Probe {
     uint16_t port;
   };
 
-  void ask(mrt::Instant now, Purpose purpose, const mrt::Address& server,
-           const mrt::Address& answer_from, Change change = {});
+  void ask(mrt::Instant now, Purpose purpose, const mrt::Address& server);
+  void ask_by_second(mrt::Instant now, Purpose purpose, const mrt::Address& server,
+                     const mrt::Address& answer_from, Change change);
+  void note(std::optional<QueryId> query, const Asked& asked);
   void go_on(mrt::Instant now);
   void on_answered(mrt::Instant now, const Asked& asked, const Answered& answered);
   void on_failed(const Asked& asked, const Failed& failed);
+  void on_event(mrt::Instant now, const ClientEvent& event);
+  Asked take(QueryId query);
   void note_other(const mrt::Address& server, const Answered& answered);
+  void try_second(mrt::Instant now, const mrt::Address& server);
   void test_filter(mrt::Instant now, const Other& other);
   bool has_sent_to_host(const mrt::Address& address) const;
   /// False where there is none that would tell anything.
   bool ask_for_mapping(mrt::Instant now);
   void conclude();
 
-  mrt::Address local_;
+  mrt::Address local_, second_;
   Client client_;
   Patience patience_{std::chrono::milliseconds(500), probe_requests, 2};
   std::map<QueryId, Asked> asked_;
@@ -108,9 +116,10 @@ class Probe {
   std::vector<Other> others_;
   std::vector<MappingSeen> seen_;
   std::vector<FilterTest> tests_;
-  bool tests_host_ = false;  // a filter test with another address has begun
-  bool tests_port_ = false;  // one with another port of the same
-  bool heard_ = false;       // something came back, an error even
+  bool tests_host_ = false;    // a filter test with another address has begun
+  bool tests_port_ = false;    // one with another port of the same
+  bool second_works_ = false;  // it was answered: silence there is a filter's
+  bool heard_ = false;         // something came back, an error even
   Behaviour behaviour_;
   std::deque<ProbeEvent> events_;
   bool concluded_ = false;

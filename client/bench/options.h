@@ -48,6 +48,18 @@ struct BenchOptions {
 struct BenchTexts {
   std::string bytes, seconds, omit, streams, count, rate, size, congestion;
 
+  /// `declare(name, text)` for each.
+  template <class F>
+  void declare(F declare) {
+    declare("--bytes", bytes);
+    declare("--seconds", seconds);
+    declare("--omit", omit);
+    declare("--streams", streams);
+    declare("--count", count);
+    declare("--rate", rate);
+    declare("--size", size);
+    declare("--congestion", congestion);
+  }
   /// The first that was given, as it is typed; empty if none was.
   std::string_view given() const;
 };

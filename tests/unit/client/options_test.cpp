@@ -116,7 +116,6 @@ TEST_CASE("a usage mistake is one line, names the help and exits with 2") {
       {"bench", "sing"},
       {"bench", "send", "127.0.0.1:7702"},
       {"host", "--bytes", "5"},
-      {"doctor"},
       {"rendezvous", "me"},
       {"rendezvous", "--password-file", "a"},
       {"rendezvous", "--ask-password"},
@@ -149,13 +148,13 @@ TEST_CASE("bench takes the options that mean something for it, and needs no pass
 }
 
 TEST_CASE("a command that comes later is not called unknown") {
-  CHECK(left({"doctor"}).text.find("not in this version yet") != std::string::npos);
+  CHECK(left({"lab"}).text.find("not in this version yet") != std::string::npos);
   CHECK(left({"hots"}).text.find("'host'") != std::string::npos);
 }
 
 TEST_CASE("help and version are on every command and leave with 0") {
-  for (const char* verb :
-       {"host", "join", "share", "get", "chat", "peers", "files", "hash", "demo", "sim"}) {
+  for (const char* verb : {"host", "join", "share", "get", "chat", "peers", "files", "hash", "demo",
+                           "sim", "doctor", "rendezvous"}) {
     const Leave leave = left({verb, "--help"});
     CHECK(leave.code == ExitCode::done);
     CHECK(leave.text.starts_with(std::string("thuban ") + verb));
@@ -211,6 +210,22 @@ TEST_CASE("colour and NAT come from the environment, too") {
   CHECK(left({}, {{"THUBAN_NAT", "maybe"}}).code == ExitCode::usage);
   accepted({"--nat", "auto", "--stun", "none", "--rendezvous", "127.0.0.1:7700", "--qr", "--yes"},
            {{"THUBAN_NAT", "none"}});
+}
+
+TEST_CASE("whom to ask by STUN is said by --stun, and none is nobody") {
+  CHECK(accepted({"doctor"}).stun.empty());
+  CHECK(accepted({"doctor", "--stun", "none"}, {{"THUBAN_NAT", "none"}}).stun.empty());
+  // Who names one means it, whatever the environment's default is.
+  const Options two =
+      accepted({"doctor", "--stun", "a:1", "--stun", "[::1]:2"}, {{"THUBAN_NAT", "none"}});
+  CHECK(two.verb == Verb::doctor);
+  CHECK(two.stun == std::vector<std::string>{"a:1", "[::1]:2"});
+  CHECK(left({"doctor", "--stun", "a"}).code == ExitCode::usage);
+  CHECK(left({"doctor", "--stun", "none", "--stun", "a:1"}).code == ExitCode::usage);
+  CHECK(left({"doctor", "--nat", "none", "--stun", "a:1"}).code == ExitCode::usage);
+  CHECK(left({"doctor", "x"}).code == ExitCode::usage);
+  CHECK(accepted({"--rendezvous", "a:1", "--rendezvous", "[::1]:2"}).rendezvous.size() == 2);
+  CHECK(left({"--rendezvous", "a"}).code == ExitCode::usage);
 }
 
 TEST_CASE("a password comes from one place, and an empty variable is none") {

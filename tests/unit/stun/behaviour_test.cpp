@@ -31,6 +31,7 @@ TEST_CASE("mappings seen by several servers tell what they depend on") {
   CHECK(of({{host(1, 1), seen(5)}, {host(1, 2), seen(6)}}) == by_port);
   CHECK(of({{host(1, 1), seen(5)}, {host(2, 1), seen(6)}, {host(2, 2), seen(6)}}) == by_address);
   CHECK(of({{host(1, 1), seen(5)}, {host(2, 1), seen(6)}, {host(2, 2), seen(7)}}) == by_port);
+  CHECK(of({{host(1, 1), seen(5)}, {host(2, 1), seen(5)}, {host(1, 2), seen(6)}}) == by_port);
   // Another address of the NAT is another mapping too.
   CHECK(of({{host(1, 1), Address::v4(192, 0, 2, 1, 5)},
             {host(2, 1), Address::v4(192, 0, 2, 2, 5)}}) == by_address);

@@ -214,6 +214,27 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a request that was sent to ourselves is known when it comes, and no other is") {
+  Desk desk;
+  Query query = to_server(outside);
+  query.returns = true;
+  const auto id = desk.client.ask(desk.now, query);
+  const Message request = desk.sent()->message;
+  Message other_request = request;
+  other_request.id.bytes[9] ^= 1;
+  desk.hear({home, outside}, other_request);
+  CHECK(!desk.client.poll_event());
+  // By another socket, from wherever the NAT says.
+  desk.hear({Address::v4(10, 0, 0, 2, 4001), other}, request);
+  CHECK(event_of<Returned>(desk).query == *id);
+  CHECK(desk.client.running() == 0);
+  // One that is to be answered does not end so.
+  desk.now += query_spacing;
+  desk.client.ask(desk.now, to_server());
+  desk.hear({home, server}, desk.sent()->message);
+  CHECK(!desk.client.poll_event());
+}
+
 TEST_CASE("mapped addresses that cannot be anybody's are refused and counted") {
   for (const char* forged :
        {"0.0.0.0:5000", "0.1.2.3:5000", "127.0.0.1:5000", "127.9.9.9:5000", "224.0.0.1:5000",

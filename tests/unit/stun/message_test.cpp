@@ -277,6 +277,15 @@ TEST_CASE("a fingerprint that is wrong, or not the last, makes a message none of
   CHECK(!read_message(with_attribute(right, "80220000")));
   right.back() ^= 1;
   CHECK(!read_message(right));
+  // The sum is right, and something follows.
+  const Bytes head = with_attribute(write_message(binding()),
+                                    "8028000400000000"
+                                    "80220000");
+  const uint32_t sum = fingerprint_of(ByteView(head).first(header_bytes));
+  Bytes followed = head;
+  for (size_t i = 0; i < 4; ++i)
+    followed[header_bytes + 4 + i] = static_cast<uint8_t>(sum >> (24 - 8 * i));
+  CHECK(!read_message(followed));
 }
 
 TEST_CASE("what must be understood and is not is noted, and the list is bounded") {

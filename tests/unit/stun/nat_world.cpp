@@ -11,18 +11,41 @@ namespace stun::test {
 using mrt::Address;
 using mrt::Path;
 
+Address NatBox::go_out(const Address& from, const Address& to) {
+  const auto fresh = [&] {
+    const auto port = static_cast<uint16_t>(50'000 + inside.size());
+    const Address out = translates ? Address::v4(192, 0, 2, 1, port) : from;
+    inside[out] = from;
+    return out;
+  };
+  const Ends key{from, part(mapping, to)};
+  if (!outside.contains(key)) outside[key] = fresh();
+  Address out = outside[key];
+  if (translates && refused.contains({out, to})) out = fresh();
+  open.insert({out, part(filtering, to)});
+  return out;
+}
+
+std::optional<Address> NatBox::come_in(const Address& from, const Address& to) {
+  if (open.contains({to, part(filtering, from)})) return inside.at(to);
+  if (remembers_refused) refused.insert({to, from});
+  return std::nullopt;
+}
+
 void World::send(const Path& path, mrt::ByteView bytes) {
   asked.push_back(path.remote);
-  const Address outside = nat.go_out(path.local, path.remote);
-  if (random.chance(loss)) return;
+  const Address outer = nat.go_out(path.local, path.remote);
+  if (random.chance(loss) || path.local == dead) return;
+  if (nat.hairpins && nat.inside.contains(path.remote)) {
+    in_flight_.emplace(now + one_way, Flight{{nat.inside.at(path.remote), outer},
+                                             mrt::Bytes(bytes.begin(), bytes.end())});
+  }
   for (auto& [sockets, responder] : hosts) {
     if (std::find(sockets.begin(), sockets.end(), path.remote) == sockets.end()) continue;
-    const auto answer = responder.answer(now, {path.remote, outside}, bytes);
+    const auto answer = responder.answer(now, {path.remote, outer}, bytes);
     if (!answer || random.chance(loss)) return;
-    // Whatever is let in comes to the one socket there is.
-    if (nat.lets_in(answer->path.local, answer->path.remote))
-      in_flight_.emplace(now + 2 * one_way,
-                         Flight{{path.local, answer->path.local}, answer->bytes});
+    if (const auto to = nat.come_in(answer->path.local, answer->path.remote))
+      in_flight_.emplace(now + 2 * one_way, Flight{{*to, answer->path.local}, answer->bytes});
   }
 }
 

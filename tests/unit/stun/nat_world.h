@@ -8,7 +8,6 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -22,6 +21,10 @@ struct NatBox {
   bool translates = true;
   Dependence mapping = Dependence::endpoint_independent;
   Dependence filtering = Dependence::endpoint_independent;
+  /// As Linux does where no rule drops it: a packet that was refused has taken the mapping's place
+  /// towards its sender.
+  bool remembers_refused = true;
+  bool hairpins = false;
 
   /// Of a remote endpoint, what the NAT looks at.
   static mrt::Address part(Dependence dependence, mrt::Address remote) {
@@ -29,25 +32,22 @@ struct NatBox {
     if (dependence == Dependence::address_dependent) remote.port = 0;
     return remote;
   }
-  mrt::Address go_out(const mrt::Address& from, const mrt::Address& to) {
-    const mrt::Address key = part(mapping, to);
-    if (!ports.contains(key)) ports[key] = static_cast<uint16_t>(50'000 + ports.size());
-    mrt::Address outside = translates ? mrt::Address::v4(192, 0, 2, 1, ports[key]) : from;
-    open.insert({outside.port, part(filtering, to)});
-    return outside;
-  }
-  bool lets_in(const mrt::Address& from, const mrt::Address& to) const {
-    return open.contains({to.port, part(filtering, from)});
-  }
+  mrt::Address go_out(const mrt::Address& from, const mrt::Address& to);
+  /// To whom it goes; nobody where it is filtered.
+  std::optional<mrt::Address> come_in(const mrt::Address& from, const mrt::Address& to);
 
-  std::map<mrt::Address, uint16_t> ports{};
-  std::set<std::pair<uint16_t, mrt::Address>> open{};
+  using Ends = std::pair<mrt::Address, mrt::Address>;
+  std::map<Ends, mrt::Address> outside{};         // of (inner, part of remote)
+  std::map<mrt::Address, mrt::Address> inside{};  // of an outer address
+  std::set<Ends> open{};                          // (outer, part of remote)
+  std::set<Ends> refused{};                       // (outer, remote)
 };
 
 struct World {
   NatBox nat{};
   std::vector<std::pair<std::vector<mrt::Address>, Responder>> hosts{};
   double loss = 0;
+  std::optional<mrt::Address> dead{};  // a socket of which nothing comes out
   mrt::Duration one_way = std::chrono::milliseconds(10);
   mrt::Random random{mrt::seed_from(1)};
   mrt::Instant now{};

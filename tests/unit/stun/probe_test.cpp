@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <array>
+
 #include "unit/stun/nat_world.h"
 
 using namespace std::chrono_literals;
@@ -39,7 +42,9 @@ struct Run {
 
 Run run(World& world, std::vector<Address> servers, const Address& local = home) {
   const Instant begun = world.now;
-  Probe probe(world.now, {local, std::move(servers)}, mrt::seed_from(1));
+  Address second = local;
+  ++second.port;
+  Probe probe(world.now, {local, second, std::move(servers)}, mrt::seed_from(1));
   auto events = world.run(probe);
   CHECK(probe.has_concluded());
   return {conclusion(events), events, world.now - begun};
@@ -187,6 +192,36 @@ TEST_CASE("an address that was asked itself is no test of a filter") {
   CHECK(found.behaviour.filtering == unknown);
 }
 
+TEST_CASE("the silence of a socket that nothing comes out of says nothing about filters") {
+  World world = full_world({true, independent, independent});
+  world.dead = Address::v4(10, 0, 0, 2, 4001);  // the second one
+  const Run found = run(world, {host(5, 3478)});
+  CHECK(found.behaviour.mapping == independent);
+  CHECK(found.behaviour.filtering == unknown);
+  CHECK(found.behaviour.type == NatType::unknown);
+}
+
+TEST_CASE("a NAT that turns packets round is told from one that does not") {
+  for (const bool hairpins : {false, true}) {
+    for (const bool plain : {false, true}) {
+      World world;
+      world.nat.hairpins = hairpins;
+      world.add_host({host(5, 3478)});
+      if (!plain) world = full_world({.hairpins = hairpins});
+      const Run found = run(world, {host(5, 3478)});
+      CHECK(found.behaviour.hairpins == hairpins);
+      CHECK(std::count(world.asked.begin(), world.asked.end(), Address::v4(192, 0, 2, 1, 50'000)) ==
+            (hairpins ? 1 : probe_requests));
+    }
+  }
+  // A second socket that is dead cannot tell; and without a NAT there is nothing to tell.
+  World world = full_world({});
+  world.dead = Address::v4(10, 0, 0, 2, 4001);
+  CHECK(!run(world, {host(5, 3478)}).behaviour.hairpins);
+  World bare = full_world({.translates = false});
+  CHECK(!run(bare, {host(5, 3478)}).behaviour.hairpins);
+}
+
 TEST_CASE("who is asked nothing knows nothing") {
   World world;
   for (const auto& servers : {std::vector<Address>{},
@@ -209,29 +244,79 @@ TEST_CASE("no more than probe_servers_max are asked, and each once") {
   CHECK(world.asked.size() == probe_servers_max * probe_requests);
 }
 
+namespace {
+
+/// A probe of one server, host(5, 3478), that is played by hand: what it says to each request,
+/// where it says anything. All addresses that were asked.
+template <class Answer>
+std::vector<Address> play(Behaviour& found, Answer answer) {
+  std::vector<Address> asked;
+  Instant now{};
+  Probe probe(now, {home, home, {host(5, 3478)}}, mrt::seed_from(1));
+  while (true) {
+    std::array<uint8_t, 1'200> buffer;
+    while (const auto batch = probe.poll_transmit(now, buffer)) {
+      asked.push_back(batch->path.remote);
+      Message message = *read_message(mrt::ByteView(buffer).first(batch->size));
+      if (batch->path.remote != host(5, 3478) || !answer(message)) continue;
+      mrt::Bytes bytes = write_message(message);
+      probe.on_datagrams(now, batch->path, mrt::Ecn::not_ect, 0, bytes);
+    }
+    while (const auto event = probe.poll_event()) {
+      if (const auto* concluded = std::get_if<Concluded>(&*event)) {
+        found = concluded->behaviour;
+        return asked;
+      }
+    }
+    now = probe.next_timeout();
+    probe.on_timeout(now);
+  }
+}
+
+void refuse(Message& message) {
+  message = {Kind::error, message.method, message.id};
+  message.error = ErrorCode{error_unknown_attribute, ""};
+}
+
+}  // namespace
+
+TEST_CASE("a server that refuses says that packets come back, and nothing else") {
+  Behaviour found;
+  play(found, [](Message& message) {
+    refuse(message);
+    return true;
+  });
+  CHECK(found == Behaviour{});  // not blocked
+}
+
+TEST_CASE("a server that refuses to answer from elsewhere says nothing about filters") {
+  Behaviour found;
+  play(found, [](Message& message) {
+    if (message.change) {
+      refuse(message);
+      return true;
+    }
+    message.kind = Kind::success;
+    message.xor_mapped = home;
+    message.other_address = host(6, 3479);
+    return true;
+  });
+  CHECK(found.filtering == unknown);
+  CHECK(found.type == NatType::open);
+}
+
 TEST_CASE("a server that names a victim as its other address makes nobody flood it") {
   for (const char* named : {"127.0.0.1:22", "224.0.0.1:22", "198.51.100.5:22", "203.0.113.9:3478",
                             "0.0.0.0:5", "[2001:db8::1]:22", "203.0.113.9:22"}) {
     const Address victim = *Address::parse(named);
-    std::vector<Address> asked;
-    Instant now{};
-    Probe probe(now, {home, {host(5, 3478)}}, mrt::seed_from(1));
-    while (!probe.has_concluded()) {
-      std::array<uint8_t, 1'200> buffer;
-      while (const auto batch = probe.poll_transmit(now, buffer)) {
-        asked.push_back(batch->path.remote);
-        Message answer = *read_message(mrt::ByteView(buffer).first(batch->size));
-        if (batch->path.remote != host(5, 3478) || answer.change) continue;
-        answer.kind = Kind::success;
-        answer.xor_mapped = Address::v4(192, 0, 2, 1, 5);
-        answer.other_address = victim;
-        mrt::Bytes bytes = write_message(answer);
-        probe.on_datagrams(now, batch->path, mrt::Ecn::not_ect, 0, bytes);
-      }
-      if (probe.has_concluded()) break;
-      now = probe.next_timeout();
-      probe.on_timeout(now);
-    }
+    Behaviour found;
+    const auto asked = play(found, [&victim](Message& message) {
+      if (message.change) return false;
+      message.kind = Kind::success;
+      message.xor_mapped = Address::v4(192, 0, 2, 1, 5);
+      message.other_address = victim;
+      return true;
+    });
     const auto to_victim = std::count_if(asked.begin(), asked.end(), [&](const Address& to) {
       return to.ip == victim.ip && to != host(5, 3478);
     });
@@ -239,6 +324,18 @@ TEST_CASE("a server that names a victim as its other address makes nobody flood 
     // One that could be true is believed: one question, four times.
     CHECK(to_victim == (std::string_view(named) == "203.0.113.9:22" ? probe_requests : 0));
   }
+}
+
+TEST_CASE("no more is asked than has to be") {
+  World world;
+  world.nat = {true, by_address, by_port};
+  world.add_host({host(5, 7700), host(5, 7701)});
+  world.add_host({host(9, 7700), host(9, 7701)});
+  const Run found = run(world, {host(5, 7700), host(9, 7700)});
+  CHECK(found.behaviour.mapping == by_address);
+  const std::set<Address> asked(world.asked.begin(), world.asked.end());
+  // Both hosts, one other port, and ourselves.
+  CHECK(asked.size() == 4);
 }
 
 TEST_CASE("IPv6 is found out about like IPv4") {

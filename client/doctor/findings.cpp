@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include "client/doctor/findings.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace client {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using stun::NatType;
+
+Finding buffer_finding(const char* check, const char* which, const char* setting, size_t granted,
+                       size_t wanted) {
+  Finding out{check, granted >= wanted,
+              fmt::format("the kernel grants {} KiB {}", granted / 1024, which)};
+  if (out.fine) return out;
+  out.text += fmt::format(" of {} KiB", wanted / 1024);
+  // In a file of its own it lasts beyond the next start.
+  out.fix = fmt::format(
+      "sudo sysctl -w net.core.{0}={1}; "
+      "echo net.core.{0}={1} | sudo tee /etc/sysctl.d/60-thuban.conf",
+      setting, wanted);
+  return out;
+}
+
+Finding batch_finding(const char* check, const char* what, bool has, const char* since) {
+  Finding out{check, has, fmt::format("{} {}", what, has ? "works" : "does not work")};
+  if (!has) {
+    out.fix = fmt::format(
+        "unset THUBAN_NO_GSO, or take Linux {} or later: each packet costs a "
+        "call otherwise",
+        since);
+  }
+  return out;
+}
+
+std::string_view meaning_of(NatType type) {
+  switch (type) {
+    case NatType::open:
+      return "nothing stands in the way of who calls in";
+    case NatType::full_cone:
+      return "a port that is open can be called by anyone";
+    case NatType::restricted:
+      return "only hosts that were sent something can call in";
+    case NatType::port_restricted:
+      return "only a host and port that was sent something can call in";
+    case NatType::symmetric:
+      return "each destination sees another port: nobody knows where to call in";
+    case NatType::blocked:
+      return "no UDP comes back";
+    case NatType::unknown:
+      break;
+  }
+  return "more cannot be told by these servers";
+}
+
+std::string fix_for(NatType type) {
+  switch (type) {
+    case NatType::restricted:
+    case NatType::port_restricted:
+      return "both sides send: `A IP PORT` here with the other's address, `C IP PORT` there";
+    case NatType::symmetric:
+      return "join one who is open, full-cone or restricted; to host, forward a UDP port on the "
+             "router and start with --bind 0.0.0.0:PORT";
+    case NatType::blocked:
+      return "allow UDP in the firewall of this host or network, or ask another server by --stun";
+    default:
+      return "";
+  }
+}
+
+const char* family_of(const NatFacts& facts) { return facts.v4 ? "IPv4" : "IPv6"; }
+
+Finding finding_of(const stun::ServerFailed& failed) {
+  std::string why = "does not answer";
+  if (failed.why == stun::Failure::refused) why = fmt::format("refuses: error {}", failed.code);
+  if (failed.why == stun::Failure::unusable) why = "says an address that cannot be";
+  return {"stun-server", false,
+          fmt::format("the STUN server {} {}", failed.server.to_string(), why),
+          "name another one by --stun HOST:PORT"};
+}
+
+/// The address that the other side must be given, where it is the same for all.
+Finding mapped_finding(const NatFacts& facts) {
+  const stun::Behaviour& found = facts.behaviour;
+  std::string text = fmt::format("over {} the world sees this socket as {}", family_of(facts),
+                                 found.mapped->to_string());
+  if (!found.is_translated())
+    text += ", which is its own: there is no NAT";
+  else if (found.mapping == stun::Dependence::endpoint_independent && found.local)
+    text += fmt::format("; a node that is started with --bind {}:{} now is called there",
+                        facts.v4 ? "0.0.0.0" : "[::]", found.local->port);
+  return {"mapped-address", true, text};
+}
+
+}  // namespace
+
+std::vector<Finding> findings_of(const SocketFacts& facts) {
+  return {buffer_finding("receive-buffer", "to receive", "rmem_max", facts.receive_buffer_bytes,
+                         facts.receive_buffer_wanted),
+          buffer_finding("send-buffer", "to send", "wmem_max", facts.send_buffer_bytes,
+                         facts.send_buffer_wanted),
+          batch_finding("gso", "sending in batches (UDP_SEGMENT)", facts.segments, "4.18"),
+          batch_finding("gro", "receiving in batches (UDP_GRO)", facts.coalesces, "5.0")};
+}
+
+std::vector<Finding> findings_of(const NatFacts& facts) {
+  std::vector<Finding> out;
+  for (const stun::AddressFound& one : facts.answered) {
+    out.push_back({"stun-server", true,
+                   fmt::format("the STUN server {} sees {} ({:.1f} ms)", one.server.to_string(),
+                               one.mapped.to_string(), 1e3 * mrt::to_seconds(one.took))});
+  }
+  for (const stun::ServerFailed& one : facts.failed) out.push_back(finding_of(one));
+  const stun::Behaviour& found = facts.behaviour;
+  if (found.mapped) out.push_back(mapped_finding(facts));
+  if (found.hairpins) {
+    out.push_back({"hairpin", true,
+                   fmt::format("{}: the mapped address {} be called from behind the same NAT",
+                               family_of(facts), *found.hairpins ? "can" : "cannot")});
+  }
+  const std::string fix = fix_for(found.type);
+  out.push_back(
+      {"nat", fix.empty(),
+       fmt::format("{}: {} ({}; mapping {}, filtering {})", family_of(facts), to_text(found.type),
+                   meaning_of(found.type), to_text(found.mapping), to_text(found.filtering)),
+       fix});
+  return out;
+}
+
+std::string to_text(const Finding& finding) {
+  std::string out = fmt::format("{:<6}{}\n", finding.fine ? "ok" : "FAULT", finding.text);
+  if (!finding.fix.empty()) out += fmt::format("      -> {}\n", finding.fix);
+  return out;
+}
+
+std::string to_json(const Finding& finding, int64_t ts) {
+  const Json out = {{"event", "finding"},     {"ts", ts},
+                    {"check", finding.check}, {"fine", finding.fine},
+                    {"text", finding.text},   {"fix", finding.fix}};
+  return out.dump() + '\n';
+}
+
+std::string nat_json(const stun::Behaviour& behaviour, int64_t ts) {
+  const Json out = {{"event", "nat"},
+                    {"ts", ts},
+                    {"type", to_text(behaviour.type)},
+                    {"mapping", to_text(behaviour.mapping)},
+                    {"filtering", to_text(behaviour.filtering)},
+                    {"mapped", behaviour.mapped ? behaviour.mapped->to_string() : ""}};
+  return out.dump() + '\n';
+}
+
+}  // namespace client
