@@ -20,7 +20,7 @@ struct VerbRow {
   std::string_view more;  // what only its own --help says: sentences, examples
 };
 
-constexpr std::array<VerbRow, 13> verbs = {{
+constexpr std::array<VerbRow, 14> verbs = {{
     {Verb::none, "", "", "opens a node and gives the prompt", ""},
     {Verb::host, "host", "", "opens a network: prints its invite, gives the prompt",
      "The node is a supernode from the start; others on this host join with its address,\n"
@@ -105,6 +105,14 @@ constexpr std::array<VerbRow, 13> verbs = {{
      "which port is asked. Servers were named and none answered: exit code 3.\n"
      "\n"
      "  thuban doctor --stun 192.0.2.7:7700 --json\n"},
+    {Verb::rendezvous, "rendezvous", "", "lets networks be found by name, and answers STUN",
+     "Supernodes register here, and who knows a network's name and password finds them; both\n"
+     "are told of each other at once, so that their NATs open. It learns neither names nor\n"
+     "passwords, keeps nothing on a disk, and what a restart forgets comes back within 20 s.\n"
+     "Listens at port 7700 and, for STUN, at the one after it.\n"
+     "\n"
+     "  thuban rendezvous\n"
+     "  thuban rendezvous --bind 192.0.2.1:7700 --json\n"},
 }};
 
 constexpr std::string_view common_options =
@@ -149,6 +157,16 @@ constexpr std::string_view bench_common_options =
   --help, --version     also after a command
 )";
 
+// It is no node either.
+constexpr std::string_view rendezvous_common_options =
+    R"(Of the options of every command these mean something here:
+  --bind IP:PORT        listen there; repeatable (default: port 7700 on every address)
+  --nick NAME           what it calls itself in its first line
+  --json                events as lines of JSON on standard output
+  --quiet               only errors
+  --help, --version     also after a command
+)";
+
 constexpr std::string_view exit_codes =
     "Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable or timed out, 4 not allowed,\n"
     "5 integrity, 6 no such file, 7 refused or full, 130 interrupted.\n";
@@ -162,9 +180,11 @@ std::string help_text(Verb verb) {
     const auto row = std::find_if(verbs.begin(), verbs.end(),
                                   [&](const VerbRow& candidate) { return candidate.verb == verb; });
     const bool bare = row->arguments.empty();
+    const std::string_view options = verb == Verb::bench        ? bench_common_options
+                                     : verb == Verb::rendezvous ? rendezvous_common_options
+                                                                : common_options;
     return fmt::format("thuban {}{}{}: {}.\n\n{}\n{}\n{}", row->word, bare ? "" : " ",
-                       row->arguments, row->does, row->more,
-                       verb == Verb::bench ? bench_common_options : common_options, exit_codes);
+                       row->arguments, row->does, row->more, options, exit_codes);
   }
   std::string out =
       "thuban: chat and files among any hosts, in a star that outlives its centre.\n\n"
@@ -205,7 +225,7 @@ std::string verb_words() {
 }
 
 bool is_later_verb(std::string_view word) {
-  static constexpr std::string_view later[] = {"rendezvous", "lab"};
+  static constexpr std::string_view later[] = {"lab"};
   return std::find(std::begin(later), std::end(later), word) != std::end(later);
 }
 

@@ -2,13 +2,10 @@
 #include "client/options.h"
 
 #include <fmt/format.h>
-#include <pwd.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 
 #include "client/command.h"
 #include "client/help.h"
@@ -182,6 +179,9 @@ void take_own_options(Options& options, const Raw& raw) {
   only(!raw.from.empty(), "--from", verb == Verb::get);
   only(!raw.out.empty(), "--out", verb == Verb::get);
   only(raw.step, "--step", verb == Verb::demo);
+  // It serves every network, and learns the password of none.
+  const bool password = raw.ask_password || !raw.password_file.empty();
+  only(password, "a password", verb != Verb::rendezvous);
   const std::pair<std::string_view, bool> of_sim[] = {{"--nodes", !raw.nodes.empty()},
                                                       {"--seed", !raw.seed.empty()},
                                                       {"--scenario", !raw.scenario.empty()},
@@ -458,18 +458,6 @@ bool is_nick(std::string_view nick) {
     ++count;
   }
   return count >= 1 && count <= 32;
-}
-
-Environment environment_of_process() {
-  Environment out;
-  for (const char* name : {"HOME", "XDG_STATE_HOME", "NO_COLOR", "LOGNAME", "THUBAN_PASSWORD",
-                           "THUBAN_KEYLOG", "THUBAN_NAT"}) {
-    if (const char* value = std::getenv(name)) out[name] = value;
-  }
-  if (out["LOGNAME"].empty()) {
-    if (const passwd* user = getpwuid(getuid())) out["LOGNAME"] = user->pw_name;
-  }
-  return out;
 }
 
 std::variant<Options, Leave> parse_options(const std::vector<std::string>& arguments,

@@ -48,6 +48,7 @@ enum class Verb : uint8_t {
   sim,
   bench,
   doctor,
+  rendezvous,
 };
 /// Where the network's password comes from (access.h reads it).
 enum class PasswordFrom : uint8_t { nowhere, file, variable, terminal };

@@ -24,6 +24,7 @@
 #include "client/json.h"
 #include "client/options.h"
 #include "client/prompt_task.h"
+#include "client/rendezvous_command.h"
 #include "client/sim_command.h"
 #include "client/tasks.h"
 #include "client/text.h"
@@ -126,6 +127,8 @@ int run_verb(const Options& options) {
       return static_cast<int>(run_bench(options.bench));
     case Verb::doctor:
       return static_cast<int>(run_doctor(options));
+    case Verb::rendezvous:
+      return static_cast<int>(run_rendezvous(options));
     case Verb::get:
       return run_get(options);
     case Verb::chat:

@@ -30,6 +30,7 @@ void options(mrt::ByteView input);
 void parameters(mrt::ByteView input);
 void part_file(mrt::ByteView input);
 void part_footer(mrt::ByteView input);
+void rendezvous(mrt::ByteView input);
 void screen(mrt::ByteView input);
 void sealed_endpoints(mrt::ByteView input);
 void star(mrt::ByteView input);
@@ -58,6 +59,7 @@ inline constexpr std::array targets{
     Target{"parameters", parameters},
     Target{"part_file", part_file},
     Target{"part_footer", part_footer},
+    Target{"rendezvous", rendezvous},
     Target{"screen", screen},
     Target{"sealed_endpoints", sealed_endpoints},
     Target{"star", star},

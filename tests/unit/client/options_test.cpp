@@ -50,6 +50,7 @@ TEST_CASE("each command takes its arguments") {
   CHECK(accepted({"chat", "two", "words", "--to", "127.0.0.1:1"}).what == "two words");
   CHECK(accepted({"chat", "--to", "127.0.0.1:1", "--", "--help"}).what == "--help");
   CHECK(accepted({"demo", "--step"}).step);
+  CHECK(accepted({"rendezvous"}).verb == Verb::rendezvous);
   CHECK(accepted({"sim", "--nodes", "50", "--seed", "7", "--trace"}).sim.nodes == 50);
   CHECK(accepted({"sim", "--seed", "7"}).sim.seed == 7);
   CHECK(accepted({"sim", "--svg", "run.svg"}).sim.svg == "run.svg");
@@ -115,7 +116,9 @@ TEST_CASE("a usage mistake is one line, names the help and exits with 2") {
       {"bench", "sing"},
       {"bench", "send", "127.0.0.1:7702"},
       {"host", "--bytes", "5"},
-      {"rendezvous"},
+      {"rendezvous", "me"},
+      {"rendezvous", "--password-file", "a"},
+      {"rendezvous", "--ask-password"},
       {"lab"},
   };
   for (const Arguments& arguments : mistakes) {

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+//
+// What `thuban rendezvous` runs: a rendezvous server and a STUN responder at the same sockets, as
+// one Machine. The first byte of a datagram says whose it is (WIRE.md 2).
+//
+// 1. What belongs to neither is counted and dropped.
+#pragma once
+
+#include "stun/rendezvous_server.h"
+#include "stun/responder.h"
+
+namespace stun {
+
+class RendezvousService {
+ public:
+  // What one turn of a driver reads is answered in the same turn.
+  static constexpr size_t answers_max = RendezvousServer::outbox_max;
+
+  /// `sockets`: what was bound.
+  RendezvousService(std::vector<mrt::Address> sockets, const mrt::Random::Seed& seed)
+      : server_(seed), responder_(std::move(sockets)) {}
+
+  void on_datagrams(mrt::Instant now, const mrt::Path& path, mrt::Ecn ecn, size_t segment_size,
+                    mrt::MutableBytes bytes);
+  void on_timeout(mrt::Instant now) { server_.on_timeout(now); }
+  std::optional<mrt::Transmit> poll_transmit(mrt::Instant now, mrt::MutableBytes buffer);
+  /// It has nothing to tell.
+  std::optional<std::monostate> poll_event() { return std::nullopt; }
+  mrt::Instant next_timeout() const { return server_.next_timeout(); }
+  bool is_consistent() const { return answers_.size() <= answers_max && server_.is_consistent(); }
+
+  const RendezvousServer& server() const { return server_; }
+  const Responder& responder() const { return responder_; }
+  uint64_t strange() const { return strange_; }
+
+ private:
+  RendezvousServer server_;
+  Responder responder_;
+  std::deque<Responder::Answer> answers_;
+  uint64_t strange_ = 0;
+};
+
+static_assert(mrt::Machine<RendezvousService>);
+
+}  // namespace stun

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+//
+// What anybody says to a rendezvous server and to a client of one. The input is datagrams, each
+// behind a byte that says to whom it goes and what of it is made right (cookie, signature,
+// transaction), and a byte for its size.
+#include <algorithm>
+
+#include "fuzz/targets.h"
+#include "mrt/base/check.h"
+#include "stun/rendezvous_candidates.h"
+#include "stun/rendezvous_client.h"
+#include "stun/rendezvous_server.h"
+
+namespace fuzz {
+
+namespace {
+
+using namespace stun;
+using mrt::Address;
+using mrt::Bytes;
+
+const Address server_address = Address::v4(198, 51, 100, 1, 7700);
+const Address peer_address = Address::v4(203, 0, 113, 1, 7777);
+
+class Pair {
+ public:
+  Pair() : client_({{server_address}, {1}}, mrt::seed_from(2)) {
+    client_.set_key(now_, key_);
+    client_.look_up(now_, {});
+    client_.enrol(now_, 1, {});
+    cookie_ = cookie();
+  }
+
+  void to_server(Bytes datagram, bool proven, bool is_signed) {
+    bool shown = false;
+    if (auto said = parse_rendezvous(datagram)) {
+      if (auto* find = std::get_if<Find>(&*said); find != nullptr && proven) {
+        find->cookie = cookie_;
+        shown = true;
+      }
+      if (auto* registration = std::get_if<Registration>(&*said)) {
+        if (proven) registration->cookie = cookie_;
+        shown = proven;
+        if (is_signed) key_.sign(*registration);
+      }
+      datagram = write_rendezvous(*said);
+    }
+    const size_t size = datagram.size();
+    server_.on_datagrams(now_, {server_address, peer_address}, mrt::Ecn::not_ect, size, datagram);
+    for (const Bytes& answer : drain(server_)) CHECK(shown || answer.size() <= size);
+    CHECK(server_.is_consistent());
+  }
+
+  void to_client(Bytes datagram, bool asked) {
+    if (auto said = parse_rendezvous(datagram); said && asked) {
+      std::visit([&](auto& one) { one.transaction = transaction_; }, *said);
+      datagram = write_rendezvous(*said);
+    }
+    client_.on_datagrams(now_, {{}, server_address}, mrt::Ecn::not_ect, datagram.size(), datagram);
+    while (const auto event = client_.poll_event()) check(*event);
+    CHECK(client_.is_consistent());
+  }
+
+  void pass_time(mrt::Duration time) {
+    now_ += time;
+    if (server_.next_timeout() <= now_) server_.on_timeout(now_);
+    if (client_.next_timeout() <= now_) client_.on_timeout(now_);
+    CHECK(server_.next_timeout() > now_ && client_.next_timeout() > now_);
+    for (const Bytes& said : drain(client_)) {
+      mrt::Reader in(said);
+      in.u16();
+      transaction_ = in.u64();
+    }
+  }
+
+ private:
+  template <class M>
+  std::vector<Bytes> drain(M& machine) {
+    std::vector<Bytes> out;
+    Bytes buffer(mrt::batch_bytes_max);
+    while (const auto batch = machine.poll_transmit(now_, buffer)) {
+      out.emplace_back(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(batch->size));
+      CHECK(parse_rendezvous(out.back()));
+    }
+    CHECK(out.size() <= supernodes_max + 1);
+    return out;
+  }
+
+  RendezvousCookie cookie() {
+    Bytes find = write_rendezvous(Find{});
+    server_.on_datagrams(now_, {server_address, peer_address}, mrt::Ecn::not_ect, find.size(),
+                         find);
+    return std::get<CookieGiven>(*parse_rendezvous(drain(server_).at(0))).cookie;
+  }
+
+  static void check(const RendezvousEvent& event) {
+    const std::vector<Address>* addresses = nullptr;
+    if (const auto* found = std::get_if<CandidatesFound>(&event)) addresses = &found->addresses;
+    if (const auto* peer = std::get_if<PeerIntroduced>(&event)) addresses = &peer->addresses;
+    if (addresses == nullptr) return;
+    CHECK(addresses->size() <= RendezvousClient::candidates_max);
+    for (const Address& address : *addresses) CHECK(is_plausible(address, false));
+  }
+
+  mrt::Instant now_{std::chrono::seconds(100)};
+  RendezvousKey key_{open_rendezvous_seed("lab")};
+  RendezvousServer server_{mrt::seed_from(1)};
+  RendezvousClient client_;
+  RendezvousCookie cookie_{};
+  uint64_t transaction_ = 0;
+};
+
+}  // namespace
+
+void rendezvous(mrt::ByteView input) {
+  if (const auto message = parse_rendezvous(input)) {
+    const Bytes again = write_rendezvous(*message);
+    CHECK(std::equal(again.begin(), again.end(), input.begin(), input.end()));
+  }
+  Pair pair;
+  mrt::Reader in(input);
+  while (in.remaining() >= 2) {
+    const uint8_t how = in.u8();
+    const size_t size = std::min<size_t>(in.u8(), in.remaining());
+    const mrt::ByteView bytes = in.bytes(size);
+    // Those of the client are a server's answers to the last that it has said.
+    pair.pass_time(std::chrono::milliseconds(how >> 3) * 100);
+    if (bytes.empty()) continue;
+    const Bytes datagram(bytes.begin(), bytes.end());
+    (how & 1) != 0 ? pair.to_client(datagram, (how & 2) != 0)
+                   : pair.to_server(datagram, (how & 2) != 0, (how & 4) != 0);
+  }
+}
+
+}  // namespace fuzz
