@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "client/access.h"
+#include "client/bench/run.h"
 #include "client/invite.h"
 #include "client/terminal_password.h"
 #include "client/text.h"
@@ -74,6 +75,7 @@ App::App(const Options& options, Task& task, mrt::NetworkKey key)
 }
 
 App::~App() {
+  rendezvous_keys_.reset();
   session_.reset();
   remember_.reset();
   last_moment_.reset();
@@ -157,6 +159,7 @@ bool App::open_session() {
   config.node.network = options_.network;
   config.node.host =
       options_.verb == Verb::host || (options_.verb == Verb::share && !options_.target);
+  config.node.rendezvous = resolve_rendezvous();
   config.node.reshare = options_.reshare;
   // docs/CLI.md: "default 0 in --json, 20 on a terminal".
   const bool people = !options_.json && console_->results_are_terminal() && task_.is_talkative();
@@ -169,7 +172,28 @@ bool App::open_session() {
                        [this](const std::string& path, bool was_there) {
                          return task_.place(*this, path, was_there);
                        }});
+  if (options_.rendezvous.empty()) return true;
+  rendezvous_keys_ = std::make_unique<RendezvousKeys>(&loop_, *state_, options_.network,
+                                                      [this](const stun::RendezvousKey& key) {
+                                                        node().set_rendezvous_key(now(), key);
+                                                        session_->wake();
+                                                      });
+  rendezvous_keys_->derive(node().network_key());
   return true;
+}
+
+/// One that is not known today is done without.
+std::vector<mrt::Address> App::resolve_rendezvous() {
+  std::vector<mrt::Address> out;
+  for (const std::string& server : options_.rendezvous) {
+    BenchFault fault;
+    if (const auto address = resolve(server, fault)) {
+      out.push_back(*address);
+    } else {
+      view_->note(fmt::format("thuban: warning: rendezvous {}", fault.text));
+    }
+  }
+  return out;
 }
 
 void App::warn_early() {
@@ -211,10 +235,12 @@ void App::join(node::CommandId id, const Target& target) {
   }
   std::vector<mrt::Address> addresses = target.addresses;
   if (addresses.empty()) addresses = state_->known(options_.network);
-  if (addresses.empty()) {
+  // An address says where; a name or an invite says which network, wherever it is by now.
+  const bool look_up = target.network && rendezvous_keys_;
+  if (addresses.empty() && !look_up) {
     return on_failed({id, node::ErrorCode::unreachable,
-                      fmt::format("nobody of network {} was ever met from here: give IP:PORT or "
-                                  "an invite",
+                      fmt::format("nobody of network {} was ever met from here: give IP:PORT, "
+                                  "an invite or --rendezvous",
                                   options_.network)});
   }
   const auto key = key_for(target, addresses);
@@ -222,7 +248,11 @@ void App::join(node::CommandId id, const Target& target) {
     return on_failed({id, node::ErrorCode::auth,
                       fmt::format("network {} asks for its password", options_.network), true});
   }
-  node().join(now(), id, addresses, key);
+  if (look_up) {
+    rendezvous_keys_->derive(key.value_or(node().network_key()));
+    joining_ = id;
+  }
+  node().join(now(), id, addresses, key, look_up);
   session_->wake();
 }
 
@@ -239,7 +269,8 @@ std::optional<mrt::NetworkKey> App::key_for(const Target& target,
   const bool elsewhere = std::any_of(addresses.begin(), addresses.end(),
                                      [](const mrt::Address& a) { return !a.is_loopback(); });
   const bool named = target.addresses.empty();
-  if (const auto known = state_->known_key(options_.network); known && named && elsewhere) {
+  const bool asked = elsewhere || (addresses.empty() && rendezvous_keys_);
+  if (const auto known = state_->known_key(options_.network); known && named && asked) {
     return known;
   }
   // The secret of a node that is alone opens no door; a star that is open wants to be shown none.
@@ -296,6 +327,8 @@ void App::on_event(const node::Event& event) {
   if (std::holds_alternative<node::AccessChanged>(event) ||
       std::holds_alternative<node::JoinDone>(event)) {
     warn_where_open();
+    // It may be another star's than the one that was sought.
+    if (rendezvous_keys_) rendezvous_keys_->derive(node().network_key());
   }
   if (std::holds_alternative<node::RosterChanged>(event) && !remember_->is_armed()) {
     remember_->arm(remember_time, [this] { remember_peers(); });
@@ -310,6 +343,8 @@ void App::on_failed(const node::CommandFailed& failed) {
   // What is broken off by leaving is no news.
   if (leaving_) return;
   view_->end_progress();
+  // It is found as before.
+  if (joining_ == failed.command) rendezvous_keys_->derive(node().network_key());
   if (failed.password_asked && task_.on_password_wanted(*this, failed)) return;
   const auto found = commands_.find(failed.command);
   fail(failed.code, failed.message, found == commands_.end() ? "" : found->second);

@@ -21,6 +21,7 @@
 #include "client/deadline.h"
 #include "client/keylog.h"
 #include "client/options.h"
+#include "client/rendezvous_key.h"
 #include "client/session.h"
 #include "client/signals.h"
 #include "client/state_dir.h"
@@ -97,6 +98,7 @@ class App {
   void warn_where_open();
   std::optional<mrt::NetworkKey> key_for(const Target& target,
                                          const std::vector<mrt::Address>& addresses) const;
+  std::vector<mrt::Address> resolve_rendezvous();
   void on_keys_logged(const node::KeysLogged& logged);
   /// False.
   bool fail_early(node::ErrorCode code, const std::string& why);
@@ -119,10 +121,12 @@ class App {
   std::unique_ptr<KeyLog> keylog_;
   std::unique_ptr<StateDir> state_;
   std::unique_ptr<Session> session_;
+  std::unique_ptr<RendezvousKeys> rendezvous_keys_;  // where there are servers
   std::unique_ptr<Signals> signals_;
   std::unique_ptr<Deadline> remember_;  // while the roster has changed and was not written down
   std::unique_ptr<Deadline> last_moment_;
   std::map<node::CommandId, std::string> commands_;
+  std::optional<node::CommandId> joining_;  // by look-up, under a key that may be another star's
   uint64_t commands_begun_ = 0;
   ExitCode exit_code_ = ExitCode::done;
   std::string reason_;

@@ -29,7 +29,8 @@ constexpr std::array<VerbRow, 14> verbs = {{
      "  thuban host --bind 0.0.0.0:7700 --nick ann\n"
      "  thuban host --no-prompt --share /srv/files      a service: ends with SIGTERM\n"},
     {Verb::join, "join", "TARGET", "joins a network and gives the prompt",
-     "TARGET is IP:PORT, [v6]:PORT, an invite, or the name of a network joined before.\n"
+     "TARGET is IP:PORT, [v6]:PORT, an invite, or the name of a network: one joined before, or\n"
+     "one that the servers of --rendezvous know, by name and password.\n"
      "Any member will do: it leads to the supernode. Nobody there within 10 s: exit code 3;\n"
      "no invite, or a password that is missing or wrong: 4.\n"
      "\n"
@@ -120,6 +121,9 @@ constexpr std::string_view common_options =
   --nick NAME           what others see (default: the login name)
   --bind IP:PORT        listen there; repeatable (default: a free port on every address)
   --network NAME        which network (default: "default")
+  --rendezvous HOST:PORT
+                        a server (thuban rendezvous) that leads to networks by their
+                        name and password or secret; repeatable, any may be down
   --password-file FILE  the network's password, which everyone then needs;
                         it may also be in THUBAN_PASSWORD
   --ask-password        the same, typed on the terminal

@@ -235,6 +235,11 @@ void take_network(Options& options, const Raw& raw) {
     if (!address) throw Mistake{"--bind: " + why};
     options.bind.push_back(*address);
   }
+  for (const std::string& text : raw.rendezvous) {
+    if (split_host(text)) continue;
+    throw Mistake{fmt::format("--rendezvous takes HOST:PORT, not '{}'", clean(text, 60))};
+  }
+  options.rendezvous = raw.rendezvous;
   if (!raw.network.empty()) {
     if (!is_network_name(raw.network)) {
       throw Mistake{fmt::format("--network takes 1 to {} bytes without spaces", network_name_max)};

@@ -66,8 +66,8 @@ struct Options {
   std::string nick;
   std::vector<mrt::Address> bind;  // empty: 0.0.0.0 and [::]
   std::string network = "default";
-  std::vector<std::string> stun;  // HOST:PORT
-  bool network_given = false;     // else the network of the target is taken
+  std::vector<std::string> stun, rendezvous;  // HOST:PORT
+  bool network_given = false;                 // else the network of the target is taken
   PasswordFrom password_from = PasswordFrom::nowhere;
   std::string password_file;
   bool open = false;

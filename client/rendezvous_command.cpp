@@ -83,8 +83,6 @@ ExitCode Rendezvous::run() {
   uv_loop_init(&loop);
   {
     mrt::uv::Driver<stun::RendezvousService, Rendezvous> driver(loop, service_, *this);
-    say_listening();
-    driver.add(std::move(sockets_));
     std::unique_ptr<Signals> signals;
     signals = std::make_unique<Signals>(&loop, std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP},
                                         [&](int number) {
@@ -92,6 +90,9 @@ ExitCode Rendezvous::run() {
                                           signals.reset();
                                           driver.close([] {});
                                         });
+    // From its first line on it may be ended.
+    say_listening();
+    driver.add(std::move(sockets_));
     uv_run(&loop, UV_RUN_DEFAULT);
   }
   uv_loop_close(&loop);

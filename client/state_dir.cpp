@@ -131,6 +131,8 @@ StateDir::StateDir(const std::string& path, std::string& warning) {
     if (peers) known_ = parse_known_peers(*peers);
     const auto secrets = read_small_file(path_ + "/secrets", secrets_file_bytes_max);
     if (secrets) secrets_ = parse_known_secrets(*secrets);
+    const auto stretched = read_small_file(path_ + "/stretched", secrets_file_bytes_max);
+    if (stretched) stretched_ = parse_known_secrets(*stretched);
     return;
   }
   if (path.empty()) warning = "there is no home folder: nothing is kept";
@@ -142,6 +144,7 @@ StateDir::StateDir(const std::string& path, std::string& warning) {
 StateDir::~StateDir() {
   mrt::wipe(identity_);
   for (auto& [network, secret] : secrets_) mrt::wipe(secret);
+  for (auto& [network, seed] : stretched_) mrt::wipe(seed);
   if (lock_ >= 0) close(lock_);
 }
 
@@ -229,6 +232,28 @@ void StateDir::remember_secret(const std::string& network, const mrt::NetworkKey
   }
   std::string text = write_known_secrets(secrets_);
   replace_file(path_ + "/secrets", text, false);
+  mrt::wipe({reinterpret_cast<uint8_t*>(text.data()), text.size()});
+}
+
+std::optional<stun::RendezvousSeed> StateDir::stretched(const std::string& network) const {
+  const auto found = stretched_.find(network);
+  if (found == stretched_.end() || found->second.size() != stun::RendezvousSeed::size()) {
+    return std::nullopt;
+  }
+  stun::RendezvousSeed seed;
+  std::copy(found->second.begin(), found->second.end(), seed.data());
+  return seed;
+}
+
+void StateDir::remember_stretched(const std::string& network, const stun::RendezvousSeed& seed) {
+  if (!keeps()) return;
+  if (stretched_.size() >= known_networks_max && !stretched_.contains(network)) {
+    stretched_.erase(stretched_.begin());
+  }
+  const mrt::ByteView bytes = seed.view();
+  stretched_[network].assign(bytes.begin(), bytes.end());
+  std::string text = write_known_secrets(stretched_);
+  replace_file(path_ + "/stretched", text, false);
   mrt::wipe({reinterpret_cast<uint8_t*>(text.data()), text.size()});
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The folder in which a node keeps its identity, the peers it knew and the random secrets of their
-// stars: one folder for each process, so that several clients on one host are several nodes.
+// The folder in which a node keeps its identity, the peers it knew, the random secrets of their
+// stars and what passwords were stretched to: one folder for each process, so that several clients
+// on one host are several nodes.
 //
 // 1. The folder is locked while this object lives. A second process takes DIR/2, then DIR/3.
 // 2. Folders are 0700, files 0600; files are replaced as a whole or not at all.
@@ -19,6 +20,7 @@
 #include "mrt/base/address.h"
 #include "mrt/base/random.h"
 #include "mrt/types.h"
+#include "stun/rendezvous_key.h"
 
 namespace client {
 
@@ -53,6 +55,11 @@ class StateDir {
   void remember(const std::string& network, const std::vector<mrt::Address>& addresses,
                 const mrt::NetworkKey& key);
 
+  /// What a network's password was stretched to (stun/rendezvous_key.h) the last time: it may be
+  /// another one's by now. Who reads it can test guesses of the password, each at Argon2id's price.
+  std::optional<stun::RendezvousSeed> stretched(const std::string& network) const;
+  void remember_stretched(const std::string& network, const stun::RendezvousSeed& seed);
+
  private:
   bool lock_folder(const std::string& path, std::string& warning);
   bool load_identity(std::string& warning);
@@ -63,6 +70,7 @@ class StateDir {
   mrt::Random::Seed identity_{};
   KnownPeers known_;
   KnownSecrets secrets_;
+  KnownSecrets stretched_;
 };
 
 /// "NETWORK ADDRESS" lines; what is not one is skipped.

@@ -35,6 +35,10 @@ Node::State::State(mrt::Instant now, const NodeConfig& node_config, const mrt::R
         network_key().access != mrt::Access::secret);
   roster.put({self, incarnation, nick, config.addresses, 0, 0, identity.public_key()});
   transfer.on_supernode(now, self);
+  if (!config.rendezvous.empty()) {
+    // Without servers nothing is drawn: the same seed is the same run.
+    rendezvous.emplace(stun::RendezvousClientConfig{config.rendezvous, self.bytes}, random.fork());
+  }
   if (config.host) become_supernode(now, {1});
   emit_role();
   roster_changed = true;
@@ -69,6 +73,9 @@ void Node::on_file_result(mrt::Instant now, const FileResult& result) {
 std::optional<mrt::Transmit> Node::poll_transmit(mrt::Instant now, mrt::MutableBytes buffer) {
   state_->note_stall(now);
   if (const auto answer = state_->responder.poll_transmit(buffer)) return answer;
+  if (state_->rendezvous) {
+    if (const auto batch = state_->rendezvous->poll_transmit(now, buffer)) return batch;
+  }
   auto batch = state_->endpoint.poll_transmit(now, buffer);
   if (!batch) state_->awake_until = std::max(now, state_->compute_timeout());
   return batch;
@@ -126,6 +133,7 @@ void Node::State::after_input(mrt::Instant now) {
     emit_role();
     if (roster_changed) emit_roster();
   }
+  run_rendezvous(now);
   awake_until = std::max(now, compute_timeout());  // what is overdue now was not slept through
   DCHECK(is_consistent());
 }
@@ -159,6 +167,7 @@ void Node::State::on_timers(mrt::Instant now) {
   read_again(now);
   if (migration.next_timeout() <= now) listen_for_word(now);
   migration.on_timeout(now, order.last());
+  if (rendezvous && rendezvous->next_timeout() <= now) rendezvous->on_timeout(now);
   if (search) try_targets(now);
   meet_lost(now);
   keep_warm(now);
@@ -187,8 +196,10 @@ mrt::Instant Node::State::compute_timeout() const {
   mrt::Instant next =
       std::min({endpoint.next_timeout(), transfer.next_timeout(), next_beat, next_silence_check,
                 migration.next_timeout(), roster_due, stable_due, doubt_ends});
+  if (rendezvous) next = std::min(next, rendezvous->next_timeout());
   if (search) {
     next = std::min(next, search->deadline);
+    if (search->look_up_ends != mrt::Instant{}) next = std::min(next, search->look_up_ends);
     if (waits_for_star(awake_until) && order.has_pending()) {
       next = std::min(next, search->started + said_there_time);
     }
@@ -323,8 +334,9 @@ bool Node::State::is_consistent() const {
   for (const mrt::ConnectionId id : leaving) {
     if (!stopped && !endpoint.stats(id)) return false;
   }
-  return roster.is_consistent() && responder.is_consistent() && unread.size() <= links.size() && members <= members_max &&
-         lost.size() <= lost_max && arrivals.size() <= roster.size();
+  return roster.is_consistent() && responder.is_consistent() &&
+         (!rendezvous || rendezvous->is_consistent()) && unread.size() <= links.size() &&
+         members <= members_max && lost.size() <= lost_max && arrivals.size() <= roster.size();
 }
 
 }  // namespace node

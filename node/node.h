@@ -8,8 +8,9 @@
 // 1. Commands return at once; what comes of them is told by events (CommandDone,
 //    CommandFailed, JoinDone, ...). A command that can't be carried out changes nothing.
 // 2. Disk work leaves as FileRequest events and comes back through on_file_result().
-// 3. It answers STUN at its sockets (WIRE.md 8), in whatever role it is.
-// 4. quit() ends within quit_time_max whatever the network does: Stopped is the last event.
+// 3. Where it has rendezvous servers a supernode is registered there for as long as it is one.
+// 4. It answers STUN at its sockets (WIRE.md 8), in whatever role it is.
+// 5. quit() ends within quit_time_max whatever the network does: Stopped is the last event.
 #pragma once
 
 #include <memory>
@@ -24,19 +25,21 @@
 #include "mrt/types.h"
 #include "node/events.h"
 #include "node/message.h"
+#include "stun/rendezvous_key.h"
 
 namespace node {
 
 /// Who the node is, and what others have to show to come in, is in `endpoint`: identity and
 /// network_key. Its network is taken from here.
 struct NodeConfig {
-  std::string nick;                     // 1 to 32 characters; "anna-2" where it is taken
-  std::string network = "default";      // joins of another network are refused
-  std::vector<mrt::Address> sockets;    // what the driver bound: one for each family
-  std::vector<mrt::Address> addresses;  // how others on this host or LAN reach those sockets
-  bool host = false;                    // a supernode from the start, even with nobody else
-  bool reshare = true;                  // offer on what was downloaded and verified
-  size_t history = 0;                   // how many past messages are wanted at a join
+  std::string nick;                      // 1 to 32 characters; "anna-2" where it is taken
+  std::string network = "default";       // joins of another network are refused
+  std::vector<mrt::Address> sockets;     // what the driver bound: one for each family
+  std::vector<mrt::Address> addresses;   // how others on this host or LAN reach those sockets
+  bool host = false;                     // a supernode from the start, even with nobody else
+  std::vector<mrt::Address> rendezvous;  // servers that lead to this network (WIRE.md 9)
+  bool reshare = true;                   // offer on what was downloaded and verified
+  size_t history = 0;                    // how many past messages are wanted at a join
   mrt::EndpointConfig endpoint;
 };
 
@@ -65,8 +68,12 @@ class Node {
   /// supernode); the own star, if there is one, comes along. JoinDone or CommandFailed
   /// (unreachable after join_time_max, refused, network) follows.
   /// `key` is what an invite or the user gave for that star: once in, it is this node's too.
+  /// `look_up`: what the rendezvous servers tell is tried as well; there need be no targets then.
   void join(mrt::Instant now, CommandId command, const std::vector<mrt::Address>& targets,
-            const std::optional<mrt::NetworkKey>& key = std::nullopt);
+            const std::optional<mrt::NetworkKey>& key = std::nullopt, bool look_up = false);
+  /// Under which the network is found at the rendezvous servers; it follows from what one has to
+  /// show there. Until it is known nothing is asked of them and nothing registered.
+  void set_rendezvous_key(mrt::Instant now, const stun::RendezvousKey& key);
   /// `A`: a few tiny packets that open this side's NAT for that address.
   void allow(mrt::Instant now, CommandId command, const mrt::Address& address);
   /// To everyone. The number of the message (OwnStable tells when it is safe); 0 where it failed.

@@ -23,7 +23,7 @@ bool Node::State::must_be_supernode(CommandId command, const char* what) {
 }
 
 void Node::join(mrt::Instant now, CommandId command, const std::vector<mrt::Address>& targets,
-                const std::optional<mrt::NetworkKey>& key) {
+                const std::optional<mrt::NetworkKey>& key, bool look_up) {
   State& s = *state_;
   if (key && key->access == mrt::Access::secret &&
       (key->secret.empty() || key->secret.size() > secret_bytes_max)) {
@@ -33,10 +33,12 @@ void Node::join(mrt::Instant now, CommandId command, const std::vector<mrt::Addr
     return s.fail(command, ErrorCode::refused, "a connection is being made already");
   }
   const auto usable = s.usable(targets, true);
-  if (usable.empty()) {
+  const bool asks_servers = look_up && s.rendezvous;
+  const bool is_member = !s.is_supernode() && s.uplink_id && s.synced;
+  if (usable.empty() && (is_member || !asks_servers)) {
     return s.fail(command, ErrorCode::unreachable, "no address that can be reached");
   }
-  if (!s.is_supernode() && s.uplink_id && s.synced) {
+  if (is_member) {
     // The whole star is to come along: its supernode leads it.
     const mrt::NetworkKey wanted = key.value_or(s.network_key());
     if (wanted.access == mrt::Access::password && wanted != s.network_key()) {
@@ -51,6 +53,7 @@ void Node::join(mrt::Instant now, CommandId command, const std::vector<mrt::Addr
     wanted.command = command;
     wanted.targets = usable;
     if (!s.config.endpoint.plain) wanted.key = key;
+    if (asks_servers) wanted.look_up_ends = now + join_time_max;
     s.start_join(now, std::move(wanted));
   }
   s.after_input(now);
@@ -58,14 +61,9 @@ void Node::join(mrt::Instant now, CommandId command, const std::vector<mrt::Addr
 
 void Node::allow(mrt::Instant now, CommandId command, const mrt::Address& address) {
   State& s = *state_;
-  const auto socket = std::find_if(
-      s.config.sockets.begin(), s.config.sockets.end(), [&](const mrt::Address& local) {
-        return local.is_v4() == address.is_v4() && (!local.is_loopback() || address.is_loopback());
-      });
-  if (!address.is_unicast() || socket == s.config.sockets.end()) {
+  if (!s.open_nat(now, address)) {
     return s.fail(command, ErrorCode::unreachable, "nothing can be sent to " + address.to_string());
   }
-  for (int i = 0; i < openings; ++i) s.endpoint.send_opening(now, {*socket, address});
   s.emit(CommandDone{command});
   s.after_input(now);
 }

@@ -9,6 +9,10 @@
 
 namespace node {
 
+/// Who has lost its star asks the rendezvous servers for so long, before it counts as alone: two
+/// round trips and a lost packet, and time for a successor to register.
+static constexpr mrt::Duration rejoin_look_up_time = std::chrono::seconds(3);
+
 std::optional<mrt::NetworkKey> JoinSearch::key_for(const mrt::Address& address) const {
   const auto told = keys.find(address);
   return told == keys.end() ? key : std::optional(told->second);
@@ -24,17 +28,20 @@ void Node::State::start_join(mrt::Instant now, JoinSearch wanted) {
   search->started = now;
   search->deadline = now + join_time_max;
   search->targets = usable(search->targets, true);
-  if (search->targets.empty() && by_user) {
+  if (search->targets.empty() && by_user && search->look_up_ends == mrt::Instant{}) {
     return end_join(now, JoinFailure{ErrorCode::unreachable, "no address to try"});
   }
+  if (search->look_up_ends != mrt::Instant{}) rendezvous->look_up(now, config.addresses);
   try_targets(now);
 }
 
 void Node::State::try_targets(mrt::Instant now) {
   if (search->deadline <= now) {
-    search->note({ErrorCode::timeout, "nobody answered within 10 s"});
+    search->note(
+        look_up_failure().value_or(JoinFailure{ErrorCode::timeout, "nobody answered within 10 s"}));
     return end_join(now, search->failure);
   }
+  if (search->look_up_ends != mrt::Instant{} && search->look_up_ends <= now) end_look_up();
   call_unheard_anew(now);
   if (!search) return;
   for (auto it = search->again.begin(); it != search->again.end();) {
@@ -91,7 +98,7 @@ void Node::State::ask_next(mrt::Instant now) {
 }
 
 bool Node::State::has_candidates() const {
-  return !search->again.empty() ||
+  return search->look_up_ends != mrt::Instant{} || !search->again.empty() ||
          std::any_of(search->tried.begin(), search->tried.end(),
                      [this](const auto& tried) { return links.contains(tried.second); });
 }
@@ -380,7 +387,8 @@ void Node::State::rejoin(mrt::Instant now) {
     coming_reason = MigrationReason::lost;
   }
   transfer.on_supernode(now, std::nullopt);
-  if (wanted.targets.empty()) return found_alone(now);
+  if (rendezvous) wanted.look_up_ends = now + rejoin_look_up_time;
+  if (wanted.targets.empty() && !rendezvous) return found_alone(now);
   start_join(now, std::move(wanted));
 }
 

@@ -13,7 +13,8 @@
 //   node_migration.cpp  changing the supernode
 //   node_files.cpp      offers and downloads
 //   node_commands.cpp   what the user asks for
-//   node_stun.cpp       telling packets of STUN from those of MRT
+//   node_stun.cpp       telling packets of STUN and rendezvous from those of MRT
+//   node_rendezvous.cpp being found, and finding others, by rendezvous servers
 //
 // 1. A node is always in exactly one view; `role` says as what.
 // 2. There is at most one link that is the uplink, and only a member has one.
@@ -42,6 +43,7 @@
 #include "node/suspicion.h"
 #include "node/tells.h"
 #include "node/transfer.h"
+#include "stun/rendezvous_client.h"
 #include "stun/responder.h"
 
 namespace node {
@@ -186,6 +188,7 @@ struct JoinSearch {
   bool lead_star = false;  // for MergeFailed: a member asked
   NodeId asked_by;
   uint64_t asked_number = 0;
+  mrt::Instant look_up_ends{};         // set while there are rendezvous servers to be asked
   std::optional<JoinFailure> failure;  // of the candidates so far the most telling one
 
   std::optional<mrt::NetworkKey> key_for(const mrt::Address& address) const;
@@ -394,6 +397,13 @@ struct Node::State {
   void on_downloaded(mrt::Instant now, const Downloaded& event);
   CommandId take_download(FileToken file);
 
+  // node_rendezvous.cpp
+  void run_rendezvous(mrt::Instant now);
+  void end_look_up();
+  std::optional<JoinFailure> look_up_failure() const;
+  void on_candidates(mrt::Instant now, const stun::CandidatesFound& found);
+  bool open_nat(mrt::Instant now, const mrt::Address& address);
+
   // node_stun.cpp
   void on_datagrams(mrt::Instant now, const mrt::Path& path, mrt::Ecn ecn, size_t segment_size,
                     mrt::MutableBytes bytes);
@@ -407,6 +417,7 @@ struct Node::State {
   std::string nick;
   mrt::Endpoint endpoint;
   stun::Responder responder;  // at the same sockets
+  std::optional<stun::RendezvousClient> rendezvous;
 
   // The view it is in
   NodeId supernode;           // oneself where alone or the supernode

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// STUN shares the sockets with MRT: the first byte tells which a datagram is (RFC 7983, WIRE.md 2).
+// STUN and rendezvous share the sockets with MRT: the first byte tells which a datagram is
+// (RFC 7983, WIRE.md 2).
 #include <algorithm>
 
 #include "node/node_state.h"
@@ -18,11 +19,16 @@ void Node::State::on_datagrams(mrt::Instant now, const mrt::Path& path, mrt::Ecn
       endpoint.on_datagrams(now, path, ecn, segment_size, bytes.subspan(begin, end - begin));
   };
   for (size_t at = 0; at < bytes.size(); at += each) {
-    if (!stun::may_be_stun(bytes[at])) continue;
+    const bool of_stun = stun::may_be_stun(bytes[at]);
+    if (!of_stun && !(rendezvous && stun::is_rendezvous(bytes[at]))) continue;
     pass_on(at);
-    const size_t size = std::min(each, bytes.size() - at);
-    responder.on_datagram(now, path, bytes.subspan(at, size));
-    begin = at + size;
+    const auto datagram = bytes.subspan(at, std::min(each, bytes.size() - at));
+    begin = at + datagram.size();
+    if (of_stun) {
+      responder.on_datagram(now, path, datagram);
+    } else {
+      rendezvous->on_datagrams(now, path, ecn, datagram.size(), datagram);
+    }
   }
   pass_on(bytes.size());
 }

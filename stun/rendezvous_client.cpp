@@ -109,8 +109,10 @@ void RendezvousClient::leave(Instant now) {
   epoch_.reset();
   for (Server& server : servers_) {
     server.standing = Standing::leaving;
-    server.standing_repeat = {key_ ? now : mrt::never};
+    server.standing_repeat = {};
     server.registered_told = false;
+    // At once: whoever quits is not called again.
+    if (key_) speak(now, server);
   }
 }
 

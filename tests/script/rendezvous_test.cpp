@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fstream>
+
 #include "script/star.h"
 
 using namespace script;
@@ -97,6 +99,118 @@ TEST_CASE("a port that is taken is an error in one line and exit code 1") {
   CHECK(json.code == 1);
   CHECK(json.complaints.empty());
   CHECK(json.output.find("\"network\"") != std::string::npos);
+}
+
+namespace {
+
+const std::string password = "open-sesame";
+
+std::string password_file(Star& star, const std::string& text = password) {
+  const auto path = star.folder("password") / "file";
+  std::ofstream(path) << text << '\n';
+  return path;
+}
+
+/// `command` and what leads to network lab by way of `servers`.
+std::vector<std::string> by_name(std::vector<std::string> command, const std::string& file,
+                                 const std::vector<std::string>& servers) {
+  command.insert(command.end(), {"--password-file", file});
+  for (const std::string& server : servers) {
+    command.insert(command.end(), {"--rendezvous", server});
+  }
+  return command;
+}
+
+void await_company(Node& node, size_t count) {
+  Program::await(node.nick() + " with all", [&] { return node.roster().size() == count; });
+}
+
+}  // namespace
+
+TEST_CASE("a star is found by name and password, by whichever server is up") {
+  Star star;
+  Server server(star);
+  std::string down;
+  {
+    Server other(star);
+    down = other.addr();
+  }
+  const std::string file = password_file(star);
+  const std::vector<std::string> both = {down, server.addr()};
+  Node& anna = star.open("anna", by_name({"host", "--network", "lab"}, file, both));
+  Node& ben = star.open("ben", by_name({"join", "lab"}, file, both));
+  await_company(ben, 2);
+  star.settle();
+  // Who has another password is not told that there is such a network.
+  const std::string wrong = password_file(star, "open-barley");
+  const Outcome lost = star.run(by_name({"peers", "lab"}, wrong, {server.addr()}));
+  CHECK(lost.code == 3);
+  CHECK(lost.complaints.find("nobody is registered") != std::string::npos);
+  const Outcome found = star.run(by_name({"peers", "lab"}, file, {server.addr()}));
+  CHECK(found.code == 0);
+  CHECK(found.output.find("anna") != std::string::npos);
+  // Who leaves is registered no more.
+  ben.quit();
+  anna.quit();
+  const Outcome gone = star.run(by_name({"peers", "lab"}, file, {server.addr()}));
+  CHECK(gone.code == 3);
+}
+
+TEST_CASE("the supernode is killed, and a newcomer finds the star by its name") {
+  Star star;
+  Server server(star);
+  const std::string file = password_file(star);
+  Node& anna = star.open("anna", by_name({"host", "--network", "lab"}, file, {server.addr()}));
+  Node& ben = star.open("ben", by_name({"join", "lab"}, file, {server.addr()}));
+  Node& carl = star.open("carl", by_name({"join", "lab"}, file, {server.addr()}));
+  star.settle();
+  anna.signal(SIGKILL);
+  anna.await_end();
+  for (Node* node : {&ben, &carl}) node->await_event("migrated");
+  Node& dora = star.open("dora", by_name({"join", "lab"}, file, {server.addr()}));
+  await_company(dora, 3);
+  star.settle();
+}
+
+TEST_CASE("an invite leads to its star when nobody whom it names lives") {
+  Star star;
+  Server server(star);
+  Node& anna = star.host("anna", {"--network", "lab", "--rendezvous", server.addr()});
+  const std::string invite = anna.await_event("invite")["invite"];
+  Node& ben = star.open("ben", {"join", invite, "--rendezvous", server.addr()});
+  Node& carl = star.open("carl", {"join", invite, "--rendezvous", server.addr()});
+  star.settle();
+  anna.signal(SIGKILL);
+  anna.await_end();
+  for (Node* node : {&ben, &carl}) node->await_event("migrated");
+  Node& dora = star.open("dora", {"join", invite, "--rendezvous", server.addr()});
+  await_company(dora, 3);
+}
+
+TEST_CASE("what a password was stretched to is kept for its owner only, the password nowhere") {
+  Star star;
+  Server server(star);
+  const std::string file = password_file(star);
+  const auto state = star.folder("state") / "thuban";
+  Node& anna = star.open(
+      "anna", by_name({"host", "--network", "lab", "--state", state}, file, {server.addr()}));
+  const auto kept = state / "stretched";
+  Program::await("what was stretched", [&] { return std::filesystem::exists(kept); });
+  anna.quit();
+  CHECK(std::filesystem::status(kept).permissions() ==
+        (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
+  CHECK(contents(kept).find("lab ") != std::string::npos);
+  for (const auto& one : std::filesystem::recursive_directory_iterator(state)) {
+    if (one.is_regular_file()) CHECK(contents(one.path()).find(password) == std::string::npos);
+  }
+  // Another password under the same name is not taken for the first.
+  const std::string other = password_file(star, "open-barley");
+  const auto before = contents(kept);
+  star.open("anna2",
+            by_name({"host", "--network", "lab", "--state", state}, other, {server.addr()}));
+  Program::await("the other password", [&] { return contents(kept) != before; });
+  const Outcome found = star.run(by_name({"peers", "lab"}, other, {server.addr()}));
+  CHECK(found.code == 0);
 }
 
 TEST_SUITE_END();

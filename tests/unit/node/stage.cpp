@@ -87,9 +87,10 @@ static mrt::EndpointConfig endpoint_config(uint8_t identity, const mrt::NetworkK
 }
 
 static node::NodeConfig node_config(const mrt::Address& at, uint8_t identity,
-                                    const std::string& nick, const mrt::NetworkKey& key,
-                                    bool host) {
+                                    const std::string& nick, const mrt::NetworkKey& key, bool host,
+                                    const std::vector<mrt::Address>& rendezvous) {
   node::NodeConfig config;
+  config.rendezvous = rendezvous;
   config.nick = nick;
   config.network = "stage";
   config.sockets = config.addresses = {at};
@@ -99,9 +100,9 @@ static node::NodeConfig node_config(const mrt::Address& at, uint8_t identity,
 }
 
 Honest::Honest(Stage& stage, const mrt::Address& at, uint8_t identity, const std::string& nick,
-               const mrt::NetworkKey& key, bool host)
+               const mrt::NetworkKey& key, bool host, const std::vector<mrt::Address>& rendezvous)
     : Actor(stage, at),
-      node_(stage.now(), node_config(at, identity, nick, key, host), seed(identity)) {}
+      node_(stage.now(), node_config(at, identity, nick, key, host, rendezvous), seed(identity)) {}
 
 bool Honest::join(const mrt::Address& target, const std::optional<mrt::NetworkKey>& key) {
   static uint64_t commands = 0;

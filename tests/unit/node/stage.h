@@ -82,7 +82,8 @@ class Stage {
 class Honest final : public Actor {
  public:
   Honest(Stage& stage, const mrt::Address& at, uint8_t identity, const std::string& nick,
-         const mrt::NetworkKey& key = secret(), bool host = false);
+         const mrt::NetworkKey& key = secret(), bool host = false,
+         const std::vector<mrt::Address>& rendezvous = {});
 
   node::Node* operator->() { return &node_; }
   /// Joins, and waits a second; whether it is in a star then.

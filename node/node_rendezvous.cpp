@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+//
+// Rendezvous (WIRE.md 9): a supernode is registered while it is one, whoever seeks a star asks
+// for it, and those who come are let through this side's NAT.
+#include <algorithm>
+
+#include "mrt/base/match.h"
+#include "node/node_state.h"
+
+namespace node {
+
+/// What the servers are told from now on, and what they have told.
+void Node::State::run_rendezvous(mrt::Instant now) {
+  if (!rendezvous) return;
+  // Who never was in a star has none that others could come into.
+  if (is_supernode() && epoch != Epoch{} && !quitting) {
+    rendezvous->enrol(now, epoch.value, config.addresses);
+  } else {
+    rendezvous->leave(now);
+  }
+  if (!search) rendezvous->stop_looking();
+  if (rendezvous->next_timeout() <= now) rendezvous->on_timeout(now);
+  const auto note = [this](const std::string& text) {
+    if (!stopped) emit(Noted{text});
+  };
+  while (const auto event = rendezvous->poll_event()) {
+    std::visit(mrt::Match{
+                   [&](const stun::CandidatesFound& found) { on_candidates(now, found); },
+                   [&](const stun::PeerIntroduced& peer) {
+                     for (const mrt::Address& address : peer.addresses) open_nat(now, address);
+                     note("somebody comes from " + peer.addresses.front().to_string());
+                   },
+                   [&](const stun::SeenAt& at) {
+                     note("rendezvous " + at.server.to_string() + " sees this node at " +
+                          at.seen.to_string());
+                   },
+                   [&](const stun::RegistrationChanged& at) {
+                     note((at.registered ? "registered at rendezvous "
+                                         : "no answer any more from rendezvous ") +
+                          at.server.to_string());
+                   },
+               },
+               *event);
+  }
+}
+
+/// A search that goes on does so without the servers.
+void Node::State::end_look_up() {
+  search->look_up_ends = {};
+  rendezvous->stop_looking();
+}
+
+/// Why the servers did not help, where they were asked and there is a reason.
+std::optional<JoinFailure> Node::State::look_up_failure() const {
+  if (search->look_up_ends == mrt::Instant{} || !search->targets.empty()) return std::nullopt;
+  if (rendezvous->answered() == 0) {
+    return JoinFailure{ErrorCode::unreachable, "no rendezvous server answers"};
+  }
+  return JoinFailure{ErrorCode::unreachable,
+                     "nobody is registered under that network's name and password or secret"};
+}
+
+void Node::State::on_candidates(mrt::Instant now, const stun::CandidatesFound& found) {
+  if (!search) return;
+  for (const mrt::Address& address : found.addresses) {
+    auto& targets = search->targets;
+    if (targets.size() >= join_addresses_max) break;
+    if (std::find(targets.begin(), targets.end(), address) == targets.end()) {
+      targets.push_back(address);
+    }
+  }
+  try_targets(now);
+}
+
+/// A few tiny packets, so that this side's NAT lets in what comes from there. Whether any could
+/// be sent.
+bool Node::State::open_nat(mrt::Instant now, const mrt::Address& address) {
+  const auto socket =
+      std::find_if(config.sockets.begin(), config.sockets.end(), [&](const mrt::Address& local) {
+        return local.is_v4() == address.is_v4() && (!local.is_loopback() || address.is_loopback());
+      });
+  if (!address.is_unicast() || socket == config.sockets.end()) return false;
+  for (int i = 0; i < openings; ++i) endpoint.send_opening(now, {*socket, address});
+  return true;
+}
+
+void Node::set_rendezvous_key(mrt::Instant now, const stun::RendezvousKey& key) {
+  if (!state_->rendezvous) return;
+  state_->rendezvous->set_key(now, key);
+  state_->after_input(now);
+}
+
+}  // namespace node

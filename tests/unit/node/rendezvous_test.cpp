@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+//
+// How nodes find each other by rendezvous servers (WIRE.md 9).
+#include <doctest/doctest.h>
+
+#include "stun/rendezvous_client.h"
+#include "stun/rendezvous_server.h"
+#include "unit/node/stage.h"
+
+using namespace node;
+using namespace stage;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+
+const mrt::Address server_address = remote(200), other_server = remote(201);
+
+/// Any machine at an address; what it tells is of no interest.
+template <mrt::Machine M>
+class Driven final : public Actor {
+ public:
+  template <class... Arguments>
+  Driven(Stage& stage, const mrt::Address& at, Arguments&&... arguments)
+      : Actor(stage, at), machine(std::forward<Arguments>(arguments)...) {}
+
+  void on_datagrams(mrt::Instant now, const mrt::Path& path, size_t segment_size,
+                    mrt::MutableBytes bytes) override {
+    machine.on_datagrams(now, path, mrt::Ecn::not_ect, segment_size, bytes);
+  }
+  void on_timeout(mrt::Instant now) override { machine.on_timeout(now); }
+  std::optional<mrt::Transmit> poll_transmit(mrt::Instant now, mrt::MutableBytes buffer) override {
+    return machine.poll_transmit(now, buffer);
+  }
+  void take_events(mrt::Instant) override {
+    while (machine.poll_event()) {
+    }
+  }
+  mrt::Instant next_timeout() const override { return machine.next_timeout(); }
+
+  M machine;
+};
+
+stun::RendezvousKey key_of(uint8_t number = 9) {
+  return stun::RendezvousKey(stun::secret_rendezvous_seed("stage", secret(number).secret));
+}
+
+/// Servers, of which the second is down, and nodes that know both.
+struct Town {
+  std::unique_ptr<Honest> settle(uint8_t number, bool host = false) {
+    auto out = std::make_unique<Honest>(stage, remote(number), number, std::string(1, 'a'),
+                                        secret(), host, std::vector{other_server, server_address});
+    (*out)->set_rendezvous_key(stage.now(), key_of());
+    stage.run(milliseconds(100));
+    return out;
+  }
+  void seek(Honest& node) {
+    node.forget();
+    node->join(stage.now(), CommandId{1}, {}, std::nullopt, true);
+  }
+  bool joins(Honest& node) {
+    seek(node);
+    stage.run(seconds(1));
+    return !node.told<JoinDone>().empty();
+  }
+  size_t registered() const {
+    stun::RendezvousTable table = server.machine.table();
+    return table.find(stage.now(), key_of().id()).size();
+  }
+
+  Stage stage;
+  Driven<stun::RendezvousServer> server{stage, server_address, mrt::seed_from(1)};
+};
+
+}  // namespace
+
+TEST_CASE("a newcomer that knows nobody finds the star by its servers, one of which is down") {
+  Town town;
+  const auto anna = town.settle(1, true);
+  CHECK(town.registered() == 1);
+  const auto bert = town.settle(2);
+  CHECK(town.joins(*bert));
+  CHECK((*bert)->role() == Role::member);
+  // A member is nobody to be led to.
+  CHECK(town.registered() == 1);
+}
+
+TEST_CASE("a node that was in no star is not registered, and a host is when its key is known") {
+  Town town;
+  const auto alone = town.settle(1);
+  CHECK(town.registered() == 0);
+  Honest host{town.stage, remote(2), 2, "b", secret(), true, {server_address}};
+  town.stage.run(seconds(2));
+  CHECK(town.registered() == 0);
+  host->set_rendezvous_key(town.stage.now(), key_of());
+  town.stage.run(milliseconds(100));
+  CHECK(town.registered() == 1);
+}
+
+TEST_CASE("the supernode dies, its heir registers, and newcomers find it") {
+  Town town;
+  auto anna = town.settle(1, true);
+  const auto bert = town.settle(2), carl = town.settle(3);
+  REQUIRE(town.joins(*bert));
+  REQUIRE(town.joins(*carl));
+  anna.reset();
+  town.stage.run(seconds(5));
+  CHECK(town.registered() == 2);  // the dead one's life has not ended yet
+  const auto dora = town.settle(4);
+  CHECK(town.joins(*dora));
+  CHECK((*dora)->peers().size() == 3);
+  town.stage.run(seconds(60));
+  CHECK(town.registered() == 1);
+}
+
+TEST_CASE("who quits is registered no more") {
+  Town town;
+  const auto anna = town.settle(1, true);
+  REQUIRE(town.registered() == 1);
+  (*anna)->quit(town.stage.now(), "done");
+  town.stage.run(milliseconds(100));
+  CHECK(town.registered() == 0);
+}
+
+TEST_CASE("a look-up that finds nobody ends in time and says why") {
+  Town town;
+  const auto anna = town.settle(1);
+  town.seek(*anna);
+  town.stage.run(milliseconds(9'900));
+  CHECK(anna->told<CommandFailed>().empty());
+  town.stage.run(milliseconds(200));
+  REQUIRE(anna->told<CommandFailed>().size() == 1);
+  CHECK(anna->told<CommandFailed>()[0].code == ErrorCode::unreachable);
+  CHECK(anna->told<CommandFailed>()[0].message.starts_with("nobody is registered"));
+  // And nothing more is asked.
+  const size_t asked = town.stage.sent_to(server_address);
+  town.stage.run(seconds(5));
+  CHECK(town.stage.sent_to(server_address) == asked);
+
+  Honest lost{town.stage, remote(2), 2, "b", secret(), false, {other_server}};
+  lost->set_rendezvous_key(town.stage.now(), key_of());
+  town.seek(lost);
+  town.stage.run(seconds(11));
+  REQUIRE(lost.told<CommandFailed>().size() == 1);
+  CHECK(lost.told<CommandFailed>()[0].message == "no rendezvous server answers");
+}
+
+TEST_CASE("without servers there is nothing to look up") {
+  Stage stage;
+  Honest anna{stage, remote(1), 1, "a"};
+  anna->join(stage.now(), CommandId{1}, {}, std::nullopt, true);
+  stage.run(milliseconds(10));
+  REQUIRE(anna.told<CommandFailed>().size() == 1);
+  CHECK(anna.told<CommandFailed>()[0].code == ErrorCode::unreachable);
+}
+
+TEST_CASE("who looks is let in wherever it says it is, with three tiny packets") {
+  Town town;
+  const auto anna = town.settle(1, true);
+  const stun::RendezvousClientConfig config{{server_address}, {77}};
+  Driven<stun::RendezvousClient> looker{town.stage, remote(50), config, mrt::seed_from(3)};
+  looker.machine.set_key(town.stage.now(), key_of());
+  looker.machine.look_up(town.stage.now(), {remote(51)});
+  town.stage.run(milliseconds(500));
+  CHECK(town.stage.sent_to(remote(51)) == 3);
+  town.stage.run(seconds(1));
+  CHECK(town.stage.sent_to(remote(51)) == 6);
+}
+
+TEST_CASE("whoever is left of a star is found under its name") {
+  Town town;
+  const auto anna = town.settle(1, true);
+  const auto bert = town.settle(2);
+  REQUIRE(town.joins(*bert));
+  (*anna)->quit(town.stage.now(), "done");
+  town.stage.run(seconds(1));
+  const auto carl = town.settle(3);
+  CHECK(town.joins(*carl));
+  CHECK((*carl)->supernode() == (*bert)->id());
+}
