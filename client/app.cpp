@@ -11,8 +11,8 @@
 #include <filesystem>
 
 #include "client/access.h"
-#include "client/bench/run.h"
 #include "client/invite.h"
+#include "client/resolve.h"
 #include "client/terminal_password.h"
 #include "client/text.h"
 
@@ -186,12 +186,10 @@ bool App::open_session() {
 std::vector<mrt::Address> App::resolve_rendezvous() {
   std::vector<mrt::Address> out;
   for (const std::string& server : options_.rendezvous) {
-    BenchFault fault;
-    if (const auto address = resolve(server, fault)) {
-      out.push_back(*address);
-    } else {
-      view_->note(fmt::format("thuban: warning: rendezvous {}", fault.text));
-    }
+    std::string why;
+    const auto addresses = resolve_all(server, why);
+    out.insert(out.end(), addresses.begin(), addresses.end());
+    if (addresses.empty()) view_->note(fmt::format("thuban: warning: rendezvous {}", why));
   }
   return out;
 }

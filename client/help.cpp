@@ -99,13 +99,6 @@ constexpr std::array<VerbRow, 14> verbs = {{
      "  thuban bench serve --bind 0.0.0.0:7702\n"
      "  thuban bench send 192.0.2.7:7702 --bytes 1G\n"
      "  thuban bench ping 192.0.2.7:7702 --count 1000 --rate 100\n"},
-    {Verb::doctor, "doctor", "[--stun HOST:PORT]", "finds what is in the way, and what mends it",
-     "Looks at the kernel's buffers and batches, and asks STUN servers (--stun, repeatable) which\n"
-     "address the world sees, which NAT there is, and from where packets come in. Any supernode\n"
-     "answers STUN at its own port; a server with two addresses tells the most. --bind says from\n"
-     "which port is asked. Servers were named and none answered: exit code 3.\n"
-     "\n"
-     "  thuban doctor --stun 192.0.2.7:7700 --json\n"},
     {Verb::rendezvous, "rendezvous", "", "lets networks be found by name, and answers STUN",
      "Supernodes register here, and who knows a network's name and password finds them; both\n"
      "are told of each other at once, so that their NATs open. It learns neither names nor\n"
@@ -114,6 +107,13 @@ constexpr std::array<VerbRow, 14> verbs = {{
      "\n"
      "  thuban rendezvous\n"
      "  thuban rendezvous --bind 192.0.2.1:7700 --json\n"},
+    {Verb::doctor, "doctor", "[--stun HOST:PORT]", "finds what is in the way, and what mends it",
+     "Looks at the kernel's buffers and batches, and asks STUN servers (--stun, repeatable) which\n"
+     "address the world sees, which NAT there is, and from where packets come in. Any supernode\n"
+     "answers STUN at its own port; a server with two addresses tells the most. --bind says from\n"
+     "which port is asked. Servers were named and none answered: exit code 3.\n"
+     "\n"
+     "  thuban doctor --stun 192.0.2.7:7700 --json\n"},
 }};
 
 constexpr std::string_view common_options =

@@ -235,11 +235,6 @@ void take_network(Options& options, const Raw& raw) {
     if (!address) throw Mistake{"--bind: " + why};
     options.bind.push_back(*address);
   }
-  for (const std::string& text : raw.rendezvous) {
-    if (split_host(text)) continue;
-    throw Mistake{fmt::format("--rendezvous takes HOST:PORT, not '{}'", clean(text, 60))};
-  }
-  options.rendezvous = raw.rendezvous;
   if (!raw.network.empty()) {
     if (!is_network_name(raw.network)) {
       throw Mistake{fmt::format("--network takes 1 to {} bytes without spaces", network_name_max)};
@@ -392,6 +387,7 @@ void take_rest(Options& options, const Raw& raw, const Environment& environment)
   if (!nat.empty()) word_of<int>("--nat", nat, {{"auto", 0}, {"none", 1}});
   std::string why;
   if (!parse_servers("--stun", raw.stun, options.stun, why)) throw Mistake{why};
+  if (!parse_servers("--rendezvous", raw.rendezvous, options.rendezvous, why)) throw Mistake{why};
   if (raw.nat == "none" && !options.stun.empty())
     throw Mistake{"--nat none contradicts --stun: leave one out"};
 }

@@ -47,8 +47,8 @@ enum class Verb : uint8_t {
   demo,
   sim,
   bench,
-  doctor,
   rendezvous,
+  doctor,
 };
 /// Where the network's password comes from (access.h reads it).
 enum class PasswordFrom : uint8_t { nowhere, file, variable, terminal };
@@ -66,7 +66,7 @@ struct Options {
   std::string nick;
   std::vector<mrt::Address> bind;  // empty: 0.0.0.0 and [::]
   std::string network = "default";
-  std::vector<std::string> stun, rendezvous;  // HOST:PORT
+  std::vector<std::string> rendezvous, stun;  // HOST:PORT each
   bool network_given = false;                 // else the network of the target is taken
   PasswordFrom password_from = PasswordFrom::nowhere;
   std::string password_file;

@@ -125,10 +125,10 @@ int run_verb(const Options& options) {
       return run_sim(options.sim);
     case Verb::bench:
       return static_cast<int>(run_bench(options.bench));
-    case Verb::doctor:
-      return static_cast<int>(run_doctor(options));
     case Verb::rendezvous:
       return static_cast<int>(run_rendezvous(options));
+    case Verb::doctor:
+      return static_cast<int>(run_doctor(options));
     case Verb::get:
       return run_get(options);
     case Verb::chat:

@@ -154,7 +154,7 @@ TEST_CASE("a command that comes later is not called unknown") {
 
 TEST_CASE("help and version are on every command and leave with 0") {
   for (const char* verb : {"host", "join", "share", "get", "chat", "peers", "files", "hash", "demo",
-                           "sim", "doctor"}) {
+                           "sim", "doctor", "rendezvous"}) {
     const Leave leave = left({verb, "--help"});
     CHECK(leave.code == ExitCode::done);
     CHECK(leave.text.starts_with(std::string("thuban ") + verb));
@@ -224,6 +224,8 @@ TEST_CASE("whom to ask by STUN is said by --stun, and none is nobody") {
   CHECK(left({"doctor", "--stun", "none", "--stun", "a:1"}).code == ExitCode::usage);
   CHECK(left({"doctor", "--nat", "none", "--stun", "a:1"}).code == ExitCode::usage);
   CHECK(left({"doctor", "x"}).code == ExitCode::usage);
+  CHECK(accepted({"--rendezvous", "a:1", "--rendezvous", "[::1]:2"}).rendezvous.size() == 2);
+  CHECK(left({"--rendezvous", "a"}).code == ExitCode::usage);
 }
 
 TEST_CASE("a password comes from one place, and an empty variable is none") {
