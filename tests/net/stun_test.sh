@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# STUN with programs of others, and through real NATs: our client asks coturn and our responder from
-# behind each kind of NAT that nftables can make; coturn's tools and stun-client ask our responder
+# STUN with programs of others, and through real NATs: our client asks coturn and our rendezvous from
+# behind each kind of NAT that nftables can make; coturn's tools and stun-client ask our rendezvous
 # and a supernode. All in network namespaces of its own, which go with it.
 #
-#   stun_test.sh THUBAN STUN_SERVER        77: skipped, and said why
+#   stun_test.sh THUBAN        77: skipped, and said why
 set -euo pipefail
 
 skip() {
@@ -21,7 +21,7 @@ if [ "${1:-}" != inside ]; then
   # With the first process of the new pid namespace all others end.
   exec unshare --net --mount --pid --fork --kill-child --mount-proc "$0" inside "$@"
 fi
-thuban=$2 stun_server=$3
+thuban=$2
 export THUBAN_NAT=none
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -136,10 +136,9 @@ examine_v6() {  # the two that there are
 }
 free=endpoint-independent address=address-dependent port=address-and-port-dependent
 
-server='our responder'
-ports=(198.51.100.5:3478 198.51.100.5:3479 198.51.100.6:3478 198.51.100.6:3479)
-serve world "$stun_server" "${ports[@]}" '[fd00:2::5]:3478' '[fd00:2::5]:3479' '[fd00:2::6]:3478' \
-  '[fd00:2::6]:3479'
+server='our rendezvous'
+both=(--bind 198.51.100.5:3478 --bind 198.51.100.6:3478)
+serve world "$thuban" rendezvous "${both[@]}" --bind '[fd00:2::5]:3478' --bind '[fd00:2::6]:3478'
 await_port world 198.51.100.6:3479
 await_port world '[fd00:2::6]:3479'
 examine open open $free $free
@@ -175,7 +174,7 @@ examine_v6
 stop
 
 server='two ports of one host'
-serve world "$stun_server" 198.51.100.5:3478 198.51.100.5:3479
+serve world "$thuban" rendezvous --bind 198.51.100.5:3478
 await_port world 198.51.100.5:3479
 examine port-restricted port-restricted $free $port
 examine symmetric symmetric $port $port
@@ -195,10 +194,10 @@ ip netns exec home stun 198.51.100.5:3478 1 -v >"$work/out" 2>&1 || true
 expect 'stun-client understands a supernode' 'MappedAddress = 10\.0\.0\.2:' "$work/out"
 stop
 
-serve world "$stun_server" "${ports[@]}"
+serve world "$thuban" rendezvous "${both[@]}"
 await_port world 198.51.100.6:3479
 ip netns exec home turnutils_stunclient -p 3478 198.51.100.5 >"$work/out" 2>&1
-expect "coturn's client gets all three answers of our responder" 'response 3' "$work/out"
+expect "coturn's client gets all three answers of our rendezvous" 'response 3' "$work/out"
 expect 'one of them from the other address and port' 'origin: : 198\.51\.100\.6:3479' "$work/out"
 ip netns exec home turnutils_natdiscovery -m -f -p 3478 198.51.100.5 >"$work/out" 2>&1
 expect "coturn's discovery finds the mapping" 'Endpoint Independent Mapping' "$work/out"
