@@ -312,7 +312,8 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   came_by_itself = !(gathered && message.gathered) && !same_view;
   const bool apart = came_by_itself || !resumed;
   // Others who come along from where these were lost are newcomers here, as this node is.
-  for (auto& [node, peer] : lost) peer.of_this_star &= !came_by_itself;
+  // Not so where it is the heir of the own star that took this node in, be it late.
+  for (auto& [node, peer] : lost) peer.of_this_star &= gathered || same_view;
   const uint64_t missed = order.enter_view(message.epoch, message.supernode, link.hello.incarnation,
                                            after, resumed, apart, message.line);
   if (!resumed) order.history_begins(message.kept);
