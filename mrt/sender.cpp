@@ -35,8 +35,11 @@ constexpr size_t lone_packets = 3;
 constexpr Duration timeout_min = std::chrono::milliseconds(10);
 // What 1 Gb/s carries in it is half of the usual socket buffer.
 constexpr Duration network_rtt_min = std::chrono::milliseconds(1);
-// A receiver and its timers move acks about by that much.
+// A receiver and its timers move acks about by that much: from afar by its rests of 2 ms
+// (Connection::patience()) and a millisecond more, or the sender wakes just before most acks come.
 constexpr Duration overdue_least = std::chrono::milliseconds(2);
+constexpr Duration overdue_least_afar = std::chrono::milliseconds(3);
+constexpr Duration afar_from = std::chrono::milliseconds(32);  // where a 16th of it is 2 ms
 // RFC 9002 section 7.6.1: kPersistentCongestionThreshold.
 constexpr int persistent_threshold = 3;
 // RFC 9000 section 18.2: max_ack_delay's default, where the peer's own is of no weight.
@@ -393,8 +396,9 @@ Instant Sender::overdue_at() const {
   if (!rtt_.has_sample() || rtt_.least() < network_rtt_min) return never;
   if (!packets_.holds(passed_end_) || passed_bytes_ >= congestion_->unheard_bytes_max())
     return never;
+  const Duration least = rtt_.least() < afar_from ? overdue_least : overdue_least_afar;
   return packets_[passed_end_].sent_at + rtt_.smoothed() +
-         std::max<Duration>(2 * rtt_.variance(), overdue_least);
+         std::max<Duration>(2 * rtt_.variance(), least);
 }
 
 // As the pacer does, a millisecond's worth at once.
