@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+//
+// Stars that are found by their network's name through a rendezvous, across real NATs: nobody types
+// an address.
+#include <doctest/doctest.h>
+
+#include <optional>
+
+#include "net/nat_world.h"
+#include "script/star.h"
+
+using namespace script;
+using net::Nat;
+
+namespace {
+
+/// Anna hosts the network "lab" behind one NAT; Ben comes from behind another, knowing its name and
+/// password and where the rendezvous is.
+struct Met {
+  Met(Nat annas, Nat bens)
+      : middle(world.add(Nat::none)), ann(world.add(annas)), ben(world.add(bens)) {
+    Launch launch{{"rendezvous", "--json", "--bind", middle.address + ":7700"},
+                  star.folder("middle")};
+    launch.network = middle.network;
+    rendezvous.emplace(launch, "rendezvous", star.folder("rendezvous"));
+    rendezvous->await_event("listening");
+  }
+  Node& open(const std::string& nick, const net::Host& host, std::vector<std::string> arguments) {
+    for (const std::string& more : {std::string("--rendezvous"), middle.address + ":7700"}) {
+      arguments.push_back(more);
+    }
+    return star.open(nick, arguments,
+                     {"0.0.0.0:0", host.network, {{"THUBAN_PASSWORD", "between us"}}});
+  }
+
+  net::World world;
+  Star star;
+  const net::Host& middle;
+  const net::Host& ann;
+  const net::Host& ben;
+  std::optional<Node> rendezvous;
+};
+
+}  // namespace
+
+TEST_SUITE_BEGIN("net");
+
+TEST_CASE("a star is found by its name from behind NATs") {
+  if (!net::World::is_possible()) {
+    MESSAGE("SKIPPED, not tested: real NATs need root, ip and nft");
+    return;
+  }
+  const std::pair<Nat, Nat> pairs[] = {{Nat::none, Nat::symmetric},
+                                       {Nat::full_cone, Nat::port_restricted},
+                                       {Nat::full_cone, Nat::symmetric},
+                                       {Nat::restricted, Nat::restricted},
+                                       {Nat::restricted, Nat::symmetric},
+                                       {Nat::port_restricted, Nat::full_cone},
+                                       {Nat::port_restricted, Nat::port_restricted}};
+  for (const auto& [annas, bens] : pairs) {
+    CAPTURE(net::name_of(annas));
+    CAPTURE(net::name_of(bens));
+    Met met(annas, bens);
+    Node& anna = met.open("anna", met.ann, {"host", "--network", "lab"});
+    // It is registered when its password is stretched; who comes sooner asks again.
+    Node& ben = met.open("ben", met.ben, {"join", "lab"});
+    ben.await_event("role", [](const Json& role) { return role.at("role") == "member"; });
+    ben.say("T found");
+    anna.await_event("chat", [](const Json& chat) { return chat.at("text") == "found"; });
+  }
+}
