@@ -7,7 +7,9 @@
 //   bench_rendezvous                          both, in a minute and a half
 //   bench_rendezvous --test-case='a thousand*'   the small one
 //
-// 1. Memory is the program's resident set, look-ups a second are by its processor time: how fast
+// 1. A registration lives for 60 s: on a host that is too busy the first end before the last have
+//    come, and "found" says so.
+// 2. Memory is the program's resident set, look-ups a second are by its processor time: how fast
 //    this side can ask does not count.
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
@@ -262,6 +264,7 @@ class Bench {
                 found, cpu * 1e6 / count);
     std::printf("look-ups a second: %.0f on one core, %.0f as they were asked here\n", count / cpu,
                 count / seconds);
+    std::fflush(stdout);
   }
 
   size_t networks_, look_ups_;
@@ -274,6 +277,6 @@ class Bench {
 
 }  // namespace
 
-TEST_CASE("a thousand networks") { Bench(1'000, 10'000).run(); }
+TEST_CASE("a thousand networks") { Bench(1'000, 5'000).run(); }
 
-TEST_CASE("a hundred thousand networks") { Bench(100'000, 300'000).run(); }
+TEST_CASE("a hundred thousand networks") { Bench(100'000, 200'000).run(); }
