@@ -148,6 +148,44 @@ TEST_CASE("the random secret of a star is remembered with its peers, a password 
   CHECK(again.known("stars") == std::vector{here});
 }
 
+TEST_CASE("what a password was stretched to is kept by network, private, within limits") {
+  const Folder folder;
+  std::string warning;
+  const auto seed = [](size_t i) {
+    stun::RendezvousSeed out;
+    out.data()[0] = static_cast<uint8_t>(i);
+    return out;
+  };
+  {
+    StateDir state(folder / "thuban", warning);
+    CHECK_FALSE(state.stretched("lab"));
+    state.remember_stretched("lab", seed(1));
+    state.remember_stretched("lab", seed(2));
+    state.remember_stretched("other", seed(3));
+  }
+  CHECK(mode_of(folder / "thuban/stretched") == 0600);
+  {
+    StateDir again(folder / "thuban", warning);
+    REQUIRE(again.stretched("lab"));
+    CHECK(again.stretched("lab")->data()[0] == 2);
+    CHECK(again.stretched("other")->data()[0] == 3);
+    for (size_t i = 0; i < 2 * known_networks_max; ++i) {
+      again.remember_stretched("net" + std::to_string(i), seed(i));
+    }
+  }
+  const auto text = read_small_file(folder / "thuban/stretched", 64 * 1024);
+  REQUIRE(text);
+  CHECK(parse_known_secrets(*text).size() == known_networks_max);
+  // What is no seed is as if it were not there.
+  folder.write("thuban/stretched", "thuban secrets 1\nlab 0102\nother xyz\n");
+  const StateDir damaged(folder / "thuban", warning);
+  CHECK_FALSE(damaged.stretched("lab"));
+  CHECK_FALSE(damaged.stretched("other"));
+  StateDir nowhere;
+  nowhere.remember_stretched("lab", seed(1));
+  CHECK_FALSE(nowhere.stretched("lab"));
+}
+
 TEST_CASE("lines of the secrets file that mean nothing are skipped") {
   const std::string good = "stars " + std::string(32, 'a');
   const auto read = [](const std::string& text) { return parse_known_secrets(text); };
