@@ -239,10 +239,14 @@ void write_head(Builder& out, uint16_t type, size_t size) {
   write_u16(out, size);
 }
 
+void write_padding(Builder& out, size_t after) {
+  for (size_t i = padding_after(after); i > 0; --i) out.u8(0);
+}
+
 void write_attribute(Builder& out, uint16_t type, ByteView value) {
   write_head(out, type, value.size());
   out.bytes(value);
-  for (size_t i = padding_after(value.size()); i > 0; --i) out.u8(0);
+  write_padding(out, value.size());
 }
 
 void write_address_attribute(Builder& out, const AddressAttribute& attribute,
@@ -265,12 +269,12 @@ void write_port(Builder& out, uint16_t type, uint16_t port) {
 
 void write_error(Builder& out, const ErrorCode& error) {
   CHECK(error.code >= 300 && error.code <= 699 && error.reason.size() <= text_bytes_max);
-  Builder value;
-  write_u16(value, 0);
-  value.u8(static_cast<uint8_t>(error.code / 100));
-  value.u8(static_cast<uint8_t>(error.code % 100));
-  value.bytes(mrt::as_bytes(error.reason));
-  write_attribute(out, type_error_code, value.take());
+  write_head(out, type_error_code, 4 + error.reason.size());
+  write_u16(out, 0);
+  out.u8(static_cast<uint8_t>(error.code / 100));
+  out.u8(static_cast<uint8_t>(error.code % 100));
+  out.bytes(mrt::as_bytes(error.reason));
+  write_padding(out, error.reason.size());
 }
 
 void write_unknown_attributes(Builder& out, const std::vector<uint16_t>& types) {
