@@ -113,7 +113,8 @@ Roster::Change Roster::apply(const RosterUpdate& update) {
       change.left.emplace_back(it->second, GoneReason::lost);
     }
     if (is_new || it->second.incarnation != entry.incarnation) change.joined.push_back(entry);
-    if (!is_new && it->second != entry) change.changed = true;
+    const RosterEntry& known = it->second;
+    if (known.nick != entry.nick || known.addresses != entry.addresses) change.changed = true;
     it->second = entry;
   }
   if (update.full && update.last) {

@@ -31,7 +31,7 @@ class Roster {
   struct Change {
     std::vector<RosterEntry> joined;
     std::vector<std::pair<RosterEntry, GoneReason>> left;
-    bool changed = false;  // anything at all but an RTT
+    bool changed = false;  // anything at all but ranks and RTTs
   };
 
   // The supernode's side: edits, and what to send of them.

@@ -70,6 +70,22 @@ TEST_CASE("applying an update twice tells nothing new") {
   CHECK_FALSE(member.apply(updates[0]).changed);
 }
 
+TEST_CASE("ranks and round trips alone are no news for people: in a large star all would change") {
+  Roster member;
+  RosterEntry anna = entry(1, "anna");
+  RosterUpdate update{{1}, node_id(0), {1}, true, true, {anna}, {}};
+  CHECK(member.apply(update).changed);
+  update.version = {2};
+  update.full = false;
+  update.entries[0].rank = anna.rank + 1;
+  update.entries[0].rtt_us = anna.rtt_us + 9;
+  CHECK_FALSE(member.apply(update).changed);
+  CHECK(member.find(anna.node)->rank == anna.rank + 1);
+  update.version = {3};
+  update.entries[0].nick = "anna-2";
+  CHECK(member.apply(update).changed);
+}
+
 TEST_CASE("whether an update would lose a node is known before it is applied") {
   Roster supernode;
   for (uint64_t i = 0; i < 2 * roster_part_max; ++i)
