@@ -268,14 +268,15 @@ void Program::reap() {
 void Program::take_lines() {
   for (size_t end = output_.find('\n', parsed_); end != std::string::npos;
        end = output_.find('\n', parsed_)) {
-    Json body = Json::parse(output_.begin() + static_cast<ptrdiff_t>(parsed_),
-                            output_.begin() + static_cast<ptrdiff_t>(end), nullptr, false);
+    const std::string_view line = std::string_view(output_).substr(parsed_, end - parsed_);
+    parsed_ = end + 1;
+    if (tap_ && tap_(line)) continue;
+    Json body = Json::parse(line, nullptr, false);
     if (body.is_object()) {
       events_.push_back({std::move(body), Clock::now()});
     } else {
       ++other_lines_;
     }
-    parsed_ = end + 1;
   }
 }
 

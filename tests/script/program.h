@@ -85,6 +85,9 @@ class Program {
   /// The lines of standard output that are JSON, and how many were not.
   const std::deque<Event>& events() const { return events_; }
   size_t other_lines() const { return other_lines_; }
+  /// Lines of which it says so are neither parsed nor kept: where there are thousands a second,
+  /// that would be most of what is measured.
+  void tap(std::function<bool(std::string_view line)> takes) { tap_ = std::move(takes); }
   /// All that is known of it, for a failing test.
   std::string account() const;
 
@@ -113,6 +116,7 @@ class Program {
   size_t parsed_ = 0;  // bytes of output_ that were looked at for events
   size_t other_lines_ = 0;
   std::deque<Event> events_;  // references to them stay good
+  std::function<bool(std::string_view)> tap_;
 };
 
 /// Runs a command to its end: exit code, standard output and error.
