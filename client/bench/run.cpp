@@ -2,15 +2,13 @@
 #include "client/bench/run.h"
 
 #include <fmt/format.h>
-#include <netdb.h>
 #include <unistd.h>
 
 #include <csignal>
 
 #include "client/options.h"
-#include "client/text.h"
+#include "client/resolve.h"
 #include "mrt/uv/entropy.h"
-#include "mrt/uv/sockaddr.h"
 #include "node/network_access.h"
 
 namespace client {
@@ -108,27 +106,12 @@ BenchFault no_sockets(const mrt::uv::SocketError& error) {
 }
 
 std::optional<mrt::Address> resolve(const std::string& host_port, BenchFault& fault) {
-  if (const auto address = mrt::Address::parse(host_port)) {
-    if (address->is_unicast()) return address;
-    fault = {node::ErrorCode::usage,
-             fmt::format("nothing can be sent to {}", address->to_string())};
-    return std::nullopt;
-  }
-  const auto parts = split_host(host_port);
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_DGRAM;
-  hints.ai_flags = AI_ADDRCONFIG;
-  addrinfo* found = nullptr;
-  const int error = parts ? getaddrinfo(parts->host.c_str(), nullptr, &hints, &found) : EAI_NONAME;
-  if (error != 0) {
-    fault = {node::ErrorCode::unreachable,
-             fmt::format("{}: {}", clean(host_port, 60), gai_strerror(error))};
-    return std::nullopt;
-  }
-  mrt::Address out = mrt::uv::from_sockaddr(found->ai_addr);
-  out.port = parts->port;
-  freeaddrinfo(found);
-  return out;
+  std::string why;
+  const auto addresses = resolve_all(host_port, why);
+  if (!addresses.empty()) return addresses.front();
+  const bool spelt = mrt::Address::parse(host_port).has_value();
+  fault = {spelt ? node::ErrorCode::usage : node::ErrorCode::unreachable, why};
+  return std::nullopt;
 }
 
 BenchFault fault_of(const mrt::Closed& closed, const mrt::Address& peer) {
