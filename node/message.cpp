@@ -141,13 +141,16 @@ void visit_addresses(F& f, std::vector<mrt::Address>& addresses) {
 }
 
 template <class F>
+void visit_mark(F& f, ViewMark& mark) {
+  f.field(mark.epoch);
+  f.field(mark.supernode);
+  f.field(mark.life);
+  f.field(mark.last);
+}
+
+template <class F>
 void visit_line(F& f, std::vector<ViewMark>& line) {
-  f.list(line, line_max, [&](ViewMark& v) {
-    f.field(v.epoch);
-    f.field(v.supernode);
-    f.field(v.life);
-    f.field(v.last);
-  });
+  f.list(line, line_max, [&](ViewMark& mark) { visit_mark(f, mark); });
 }
 
 template <class F>
@@ -177,6 +180,7 @@ void visit(F& f, Welcome& m) {
   visit_line(f, m.line);
   f.field(m.kept);
   f.flag(m.gathered);
+  visit_mark(f, m.asked_in);
 }
 
 template <class F>

@@ -104,6 +104,7 @@ struct Welcome {
   std::vector<ViewMark> line{};  // the views that the star came through, newest first
   Seq kept{};  // up to here the newcomer only keeps what it gets, for others: it is history
   bool gathered = false;  // into the view as it began; else the newcomer joins it
+  ViewMark asked_in{};    // where the newcomer was when it asked what this answers
 };
 
 /// "I am no supernode; it is there."

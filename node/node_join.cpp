@@ -261,7 +261,7 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
                          link.hello.incarnation == order.life();
   const bool no_rise = message.epoch == epoch && epoch != Epoch{};
   // It says where the line goes on that this node was in when it asked, and is no more.
-  const bool was_elsewhere = message.resumed && !same_view && !order.is_in(link.asked_in);
+  const bool was_elsewhere = message.resumed && !same_view && !order.is_in(message.asked_in);
   if (asked && (message.epoch < epoch || (no_rise && !same_view) || was_elsewhere)) {
     // Others have come to us since we asked, and our epoch has risen: we are more now.
     search->retries[link.id] = now + join_retry;

@@ -71,7 +71,6 @@ void Node::State::say_hello(mrt::Instant now, Link& link, Purpose purpose) {
   hello.supernode = supernode;
   // One that has met nobody and heard nothing misses nothing.
   if (had_company || order.last() > Seq{}) hello.line = order.line();
-  if (purpose == Purpose::join && !hello.line.empty()) link.asked_in = hello.line.front();
   hello.star_size = static_cast<uint32_t>(is_supernode() ? roster.size() : 1);
   hello.history = static_cast<uint32_t>(std::min(config.history, tail_messages_max));
   hello.addresses = config.addresses;

@@ -124,7 +124,8 @@ void Node::State::sync_member(mrt::Instant now, Link& link, const Order::ResumeP
   rank_members(now);
   enqueue(link,
           Welcome{epoch, self, roster.find(link.peer)->nick, link.path.remote, from.resumed,
-                  from.after, told_key(network_key()), order.whole_line(), from.kept, gathered});
+                  from.after, told_key(network_key()), order.whole_line(), from.kept, gathered,
+                  from.asked_in});
   for (const RosterUpdate& part : roster.full(epoch, self)) enqueue(link, part);
   StandingOffers part{false, {}};
   for (const HeldOffer& held : standing_offers()) {

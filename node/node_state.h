@@ -145,7 +145,6 @@ struct Link {
   std::optional<Purpose> asks;  // what this side wants of it, told once it is connected
   /// When it was told, the first time since the peer was last heard.
   mrt::Instant asked_at = mrt::never;
-  ViewMark asked_in;         // the view that this node was in when it asked to join
   bool greeted = false;      // this side's Hello was said
   bool welcome_due = false;  // this side asked for it, or was gathered: it may come late
   NodeId peer;               // null until its Hello

@@ -360,15 +360,16 @@ std::optional<Seq> Order::common_place(const std::vector<ViewMark>& line) const 
 }
 
 Order::ResumePoint Order::resume_point(const std::vector<ViewMark>& line, size_t history) const {
+  const ViewMark asked_in = line.empty() ? ViewMark{} : line.front();
   if (const auto common = common_place(line)) {
     // What lies before the tail cannot be repeated: the newcomer is told by the jump.
-    return {true, std::max(*common, Seq{held_from().value - 1})};
+    return {true, std::max(*common, Seq{held_from().value - 1}), {}, asked_in};
   }
   Seq kept = last_;
   for (size_t chats = 0; kept >= held_from() && chats < history; kept.value--) {
     if (held(kept).kind == BroadcastKind::chat) ++chats;
   }
-  return {false, {held_from().value - 1}, kept};
+  return {false, {held_from().value - 1}, kept, asked_in};
 }
 
 std::optional<std::pair<Seq, mrt::SharedBytes>> Order::next_after(Seq after) const {

@@ -122,6 +122,7 @@ class Order {
     bool resumed;
     Seq after;   // send what lies above
     Seq kept{};  // of that, what is not above this is only to be kept for others
+    ViewMark asked_in{};  // the newest of the views that it came through
   };
   /// Where one that came through these views (newest first) goes on: behind the last place that
   /// both have. A stranger gets all that is held, and is told the last `history` chat messages.

@@ -87,7 +87,8 @@ class Draw {
     m.node = node_id_of(m.key);
   }
   void one(Welcome& m) {
-    all(m.epoch, m.supernode, m.nick, m.observed, m.resumed, m.delivered, m.key, m.line, m.kept);
+    all(m.epoch, m.supernode, m.nick, m.observed, m.resumed, m.delivered, m.key, m.line, m.kept,
+        m.gathered, m.asked_in);
   }
   void one(Redirect& m) { all(m.epoch, m.supernode, m.addresses, m.key); }
   void one(Refuse& m) { all(m.code, m.reason); }

@@ -125,3 +125,47 @@ TEST_CASE_FIXTURE(Heirs, "the supernode says whether a member came with the view
   REQUIRE(seen.size() == 1);
   CHECK(seen[0].by_itself == begun_before);
 }
+
+TEST_CASE("an answer to a question from another view does not lead on from this one") {
+  Stage stage;
+  Honest anna{stage, remote(1), 1, "anna", secret(), true};
+  Hostile bert{stage, remote(2), 2};
+  Hostile kate{stage, remote(4), 4};
+  anna->chat(stage.now(), {1}, "before");
+  kate.wait_for_call();
+  anna->join(stage.now(), {2}, {kate.at()}, secret());
+  stage.run(milliseconds(100));
+  REQUIRE(kate.heard<Hello>().size() == 1);
+  const ViewMark first = kate.heard<Hello>().back().line.at(0);
+
+  stage.run(seconds(1));  // so that whoever is below anna does not wait for her
+  bert.call(anna.at());
+  Hello star = bert.hello(Purpose::join);
+  star.star_size = 2;
+  bert.say(star);
+  stage.run(milliseconds(100));
+  REQUIRE(anna->epoch() == Epoch{2});
+  const auto answer = [&](const ViewMark& asked_in) {
+    kate.say(Welcome{{3},
+                     kate.id(),
+                     "anna",
+                     anna.at(),
+                     true,
+                     {0},
+                     secret(),
+                     {},
+                     {},
+                     false,
+                     asked_in});
+    stage.run(milliseconds(200));
+  };
+  kate.say(kate.hello(Purpose::answer));
+  answer(first);
+  REQUIRE(kate.heard<Hello>().size() == 2);  // it asks again
+  const ViewMark second = kate.heard<Hello>().back().line.at(0);
+  REQUIRE(second.epoch == Epoch{2});
+  answer(first);  // kate was slow, and that one is a third
+  CHECK(anna->supernode() == anna->id());
+  answer(second);
+  CHECK(anna->supernode() == kate.id());
+}
