@@ -260,8 +260,8 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   const bool same_view = (message.epoch == epoch || once_more) && message.supernode == supernode &&
                          link.hello.incarnation == order.life();
   const bool no_rise = message.epoch == epoch && epoch != Epoch{};
-  // It says where the line goes on that this node was in when it asked, and is no more.
-  const bool was_elsewhere = message.resumed && !same_view && !order.is_in(message.asked_in);
+  // It answers what was asked in a view that this node has left since, or before it was in any.
+  const bool was_elsewhere = !same_view && !is_in(message.asked_in);
   if (asked && (message.epoch < epoch || (no_rise && !same_view) || was_elsewhere)) {
     // Others have come to us since we asked, and our epoch has risen: we are more now.
     search->retries[link.id] = now + join_retry;

@@ -54,6 +54,14 @@ Link* Node::State::open_link(mrt::Instant now, const mrt::Address& address, Purp
   return &link;
 }
 
+/// One that has met nobody and heard nothing misses nothing, and tells none.
+bool Node::State::has_line() const { return had_company || order.last() > Seq{}; }
+
+/// Whether that is where a question of now would be asked.
+bool Node::State::is_in(const ViewMark& view) const {
+  return has_line() ? order.is_in(view) : view == ViewMark{};
+}
+
 void Node::State::say_hello(mrt::Instant now, Link& link, Purpose purpose) {
   if (purpose != Purpose::answer) {
     link.asks = purpose;
@@ -69,8 +77,7 @@ void Node::State::say_hello(mrt::Instant now, Link& link, Purpose purpose) {
   hello.nick = config.nick;
   hello.epoch = epoch;
   hello.supernode = supernode;
-  // One that has met nobody and heard nothing misses nothing.
-  if (had_company || order.last() > Seq{}) hello.line = order.line();
+  if (has_line()) hello.line = order.line();
   hello.star_size = static_cast<uint32_t>(is_supernode() ? roster.size() : 1);
   hello.history = static_cast<uint32_t>(std::min(config.history, tail_messages_max));
   hello.addresses = config.addresses;
