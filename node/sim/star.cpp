@@ -181,7 +181,7 @@ bool Star::join(size_t seat, size_t via) {
   if (!is_able(seat) || at.joining || seat == via) return false;
   at.joining = CommandId{++commands_};
   at.joined_via = via;
-  node(seat)->join(now(), *at.joining, {world_.address(host(via))});
+  node(seat)->join(now(), *at.joining, {call_address(via, seat)});
   world_.wake(at.host);
   return true;
 }

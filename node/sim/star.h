@@ -97,6 +97,10 @@ class Star {
   void cut(size_t from, size_t to);
   void heal();
   void change_links(const LinkSpec& spec);
+  /// From its first packet on it is seen from behind that gateway (World::add_gateway).
+  void put_behind(size_t seat, HostId gateway);
+  /// The gateway that it is behind forgets its mappings.
+  void reboot_gateway(size_t seat);
   /// Each request takes that long, and all of them share so many bytes a second.
   void slow_disk(size_t seat, Duration latency, double bytes_per_second);
   void end_faults();
@@ -132,6 +136,7 @@ class Star {
 
   void tell(const Deed& deed);
   bool sees(size_t seat, size_t peer) const;
+  mrt::Address call_address(size_t seat, size_t caller);
   void try_another(size_t seat);
   Instant introduce();
   bool begin(size_t seat, bool as_host);

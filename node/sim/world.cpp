@@ -77,6 +77,48 @@ void World::start(HostId id, std::unique_ptr<Program> program) {
 
 void World::wake(HostId id) { schedule_turn(id, now_); }
 
+// Gateways.
+
+HostId World::add_gateway(const NatSpec& spec) {
+  const HostId id{static_cast<uint32_t>(hosts_.size())};
+  const auto number = static_cast<uint32_t>(gateways_.size() + 1);
+  CHECK(number < 0x1'0000);
+  auto added = std::make_unique<Host>();
+  // RFC 2544's own network, so that nobody takes it for a host of the world or for a LAN.
+  added->address = mrt::Address::v4(198, 18, static_cast<uint8_t>(number >> 8),
+                                    static_cast<uint8_t>(number), 0);
+  mrt::Random::Seed seed = link_seed_;
+  seed[8] ^= static_cast<uint8_t>(number >> 8);
+  seed[9] ^= static_cast<uint8_t>(number);
+  added->nat = std::make_unique<Nat>(spec, added->address, seed);
+  gateways_[added->address.ip] = id;
+  hosts_.push_back(std::move(added));
+  return id;
+}
+
+void World::put_behind(HostId inside, HostId gateway) {
+  CHECK(host(gateway).nat && !host(inside).nat);
+  host(inside).gateway = gateway;
+}
+
+const NatSpec& World::nat(HostId gateway) const {
+  CHECK(host(gateway).nat);
+  return host(gateway).nat->spec();
+}
+
+mrt::Address World::address_for(HostId id, HostId from) {
+  const Host& at = host(id);
+  if (!at.gateway || at.gateway == host(from).gateway) return at.address;
+  const auto& theirs = host(from).gateway;
+  return host(*at.gateway)
+      .nat->send_out(now_, at.address, theirs ? host(*theirs).address : host(from).address);
+}
+
+void World::reboot(HostId gateway) {
+  CHECK(host(gateway).nat);
+  host(gateway).nat->reboot();
+}
+
 // Faults.
 
 void World::crash(HostId id) {
@@ -132,10 +174,13 @@ void World::cut(HostId from, HostId to, bool is_cut) {
 }
 
 bool World::is_cut(HostId from, HostId to) const {
+  if (host(to).nat) return false;  // whose it is tells the gateway
   return host(from).group != host(to).group || cuts_.contains({from, to});
 }
 
 void World::change_link(HostId from, HostId to, const LinkSpec& spec) {
+  const auto& gateway = host(to).gateway;
+  if (gateway && gateway != host(from).gateway) to = *gateway;
   wires_[wire_between(from, to)].link.change(spec);
 }
 
@@ -223,16 +268,37 @@ void World::send(HostId from, const mrt::Transmit& batch, mrt::ByteView bytes) {
   }
 }
 
+/// The host, or the gateway, that has that address as `from` sees it.
+std::optional<HostId> World::way_to(HostId from, const mrt::Address& target) const {
+  const auto outer = gateways_.find(target.ip);
+  if (outer != gateways_.end()) {
+    const bool back_in = host(from).gateway == outer->second;
+    if (back_in && !host(outer->second).nat->spec().hairpins) return std::nullopt;
+    return outer->second;
+  }
+  const auto to = by_address_.find(target);
+  if (to == by_address_.end()) return std::nullopt;
+  const auto& gateway = host(to->second).gateway;
+  const bool is_private = gateway && gateway != host(from).gateway;
+  return is_private ? std::nullopt : std::optional(to->second);
+}
+
+mrt::Address World::source_of(HostId from, HostId to, const mrt::Address& target) {
+  const Host& sender = host(from);
+  if (!sender.gateway || sender.gateway == host(to).gateway) return sender.address;
+  return host(*sender.gateway).nat->send_out(now_, sender.address, target);
+}
+
 void World::send_one(HostId from, const mrt::Transmit& batch, mrt::ByteView bytes) {
-  const mrt::Address& source = host(from).address;
   const mrt::Address& target = batch.path.remote;
   ++counters_.datagrams_sent;
   counters_.bytes_sent += bytes.size();
-  const auto to = by_address_.find(target);
-  const bool lost = to == by_address_.end() || is_cut(from, to->second);
+  const auto to = way_to(from, target);
+  const bool lost = !to || is_cut(from, *to);
+  const mrt::Address source = to ? source_of(from, *to, target) : host(from).address;
   note(lost ? Passage::Kind::cut : Passage::Kind::sent, source, target, bytes);
   if (lost) return;
-  const size_t wire = wire_between(from, to->second);
+  const size_t wire = wire_between(from, *to);
   wires_[wire].link.send(now_,
                          {{target, source}, batch.ecn, mrt::Bytes(bytes.begin(), bytes.end())});
   schedule_arrival(wire);
@@ -265,7 +331,24 @@ void World::arrive(size_t index) {
   std::vector<Datagram> datagrams;
   while (auto datagram = wire.link.poll(now_)) datagrams.push_back(std::move(*datagram));
   schedule_arrival(index);
-  if (!datagrams.empty()) deliver(wire.to, std::move(datagrams));
+  if (const Nat* nat = host(wire.to).nat.get()) {
+    for (Datagram& one : datagrams) pass_gateway(*nat, wires_[index].from, std::move(one));
+  } else if (!datagrams.empty()) {
+    deliver(wire.to, std::move(datagrams));
+  }
+}
+
+void World::pass_gateway(const Nat& nat, HostId from, Datagram datagram) {
+  mrt::Path& path = datagram.path;
+  const auto inside = nat.let_in(now_, path.local.port, path.remote);
+  const auto to = inside ? by_address_.find(*inside) : by_address_.end();
+  if (to == by_address_.end() || is_cut(from, to->second)) {
+    return note(Passage::Kind::cut, path.remote, path.local, datagram.bytes);
+  }
+  path.local = *inside;
+  std::vector<Datagram> one;
+  one.push_back(std::move(datagram));
+  deliver(to->second, std::move(one));
 }
 
 void World::deliver(HostId id, std::vector<Datagram> datagrams) {

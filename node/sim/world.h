@@ -10,6 +10,8 @@
 // 3. digest() covers every datagram sent and arrived (time, from, to, bytes) and what the
 //    user adds with record(): same seed and same script, same digest.
 // 4. Faults act between events, never within a program's turn.
+// 5. A host behind a gateway reaches those behind the same one by their own addresses, all others
+//    through it. A gateway lets in or drops what arrives when it arrives: links come before it.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +28,7 @@
 
 #include "mrt/base/ids.h"
 #include "node/sim/link.h"
+#include "node/sim/nat.h"
 #include "node/sim/program.h"
 
 struct XXH3_state_s;
@@ -75,6 +78,16 @@ class World {
   /// Pumps a program to which something was said by a call from outside.
   void wake(HostId host);
 
+  // Gateways. Each is a host where nobody runs, at 198.18.0.1 and up.
+  HostId add_gateway(const NatSpec& spec);
+  /// REQUIRES: it has sent nothing yet.
+  void put_behind(HostId host, HostId gateway);
+  const std::optional<HostId>& gateway(HostId host) const { return this->host(host).gateway; }
+  const NatSpec& nat(HostId gateway) const;
+  /// Where somebody on `from` has to send what is to reach `host`, if its NAT lets that in; where
+  /// mappings depend on the far end, as far as anybody can know. Makes the mapping.
+  mrt::Address address_for(HostId host, HostId from);
+
   // Faults.
   /// The program vanishes without a word.
   void crash(HostId host);
@@ -83,6 +96,8 @@ class World {
   /// Its next turn finds that `now` has jumped.
   void thaw(HostId host);
   bool is_frozen(HostId host) const;
+  /// A gateway forgets its mappings.
+  void reboot(HostId gateway);
   /// The host's next program gets another port. REQUIRES: none runs.
   void change_port(HostId host);
   /// Groups that hear only each other; who is in none of them is in one more. Replaces the
@@ -130,6 +145,8 @@ class World {
     size_t socket_bytes = 0;
     uint64_t turns_at_once = 0;  // turns since the clock last moved
     Instant turn_last{};
+    std::optional<HostId> gateway;  // behind which it is
+    std::unique_ptr<Nat> nat;       // of a gateway
   };
   struct Wire {
     HostId from;
@@ -154,6 +171,9 @@ class World {
   void send(HostId from, const mrt::Transmit& batch, mrt::ByteView bytes);
   void send_one(HostId from, const mrt::Transmit& batch, mrt::ByteView bytes);
   bool is_cut(HostId from, HostId to) const;
+  std::optional<HostId> way_to(HostId from, const mrt::Address& target) const;
+  mrt::Address source_of(HostId from, HostId to, const mrt::Address& target);
+  void pass_gateway(const Nat& nat, HostId from, Datagram datagram);
   size_t wire_between(HostId from, HostId to);
   void schedule_arrival(size_t wire);
   void arrive(size_t wire);
@@ -170,6 +190,7 @@ class World {
   std::map<uint64_t, std::function<void()>> actions_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::map<mrt::Address, HostId> by_address_;
+  std::map<std::array<uint8_t, 16>, HostId> gateways_;  // by their addresses' ip
   std::deque<Wire> wires_;
   std::map<std::pair<HostId, HostId>, size_t> wire_index_;
   std::set<std::pair<HostId, HostId>> cuts_;
