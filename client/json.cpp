@@ -56,6 +56,8 @@ Json peers_of(const std::vector<node::Peer>& peers) {
                    {"role", node::to_text(peer.role)},
                    {"rank", peer.rank},
                    {"path", node::to_text(peer.path)},
+                   {"reason", node::to_text(peer.relayed)},
+                   {"cut_off", peer.cut_off},
                    {"rtt_ms", milliseconds(peer.rtt)}});
   }
   return out;

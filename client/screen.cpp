@@ -35,13 +35,22 @@ std::string rtt_text(mrt::Duration rtt) {
 
 std::string short_hash(const node::FileHash& hash) { return hash.to_string().substr(0, 8); }
 
+/// "relayed (no answer to punching)", and who would be lost with the supernode.
+static std::string path_text(const node::Peer& peer) {
+  std::string out(node::to_text(peer.path));
+  if (peer.relayed != node::RelayReason::none) {
+    out += fmt::format(" ({})", node::to_text(peer.relayed));
+  }
+  return peer.cut_off ? out + ", cut off from the next" : out;
+}
+
 std::string peers_table(const node::RosterChanged& roster, const node::NodeId& own) {
   Table table({"NICK", "ROLE", ">NEXT", "ADDRESS", "PATH", ">RTT", "NODE"});
   for (const node::Peer& peer : roster.peers) {
     const bool self = peer.node == own;
     table.add({clean(peer.nick) + (self ? " (you)" : ""), std::string(node::to_text(peer.role)),
                peer.rank == 0 ? "-" : std::to_string(peer.rank), peer.address.to_string(),
-               self ? "-" : std::string(node::to_text(peer.path)), rtt_text(peer.rtt),
+               self && !peer.cut_off ? "-" : path_text(peer), rtt_text(peer.rtt),
                peer.node.to_string().substr(0, 8)});
   }
   return table.to_string();

@@ -27,6 +27,20 @@ std::string_view to_text(PathKind path) {
   return "";
 }
 
+std::string_view to_text(RelayReason reason) {
+  switch (reason) {
+    case RelayReason::none:
+      return "";
+    case RelayReason::not_needed:
+      return "no successor";
+    case RelayReason::connecting:
+      return "being connected";
+    case RelayReason::no_answer:
+      return "no answer to punching";
+  }
+  return "";
+}
+
 std::string_view to_text(LeaveReason reason) {
   switch (reason) {
     case LeaveReason::quit:

@@ -38,9 +38,19 @@ enum class ErrorCode : uint8_t {
   network
 };
 
+/// Why all that goes to a peer goes through the supernode.
+enum class RelayReason : uint8_t {
+  none,        // it does not
+  not_needed,  // only the first successors are connected to
+  connecting,
+  no_answer,  // several calls and introductions in vain: a NAT or a firewall
+};
+
 /// The words of the contract: "port-restricted" and the like are spelt in one place each.
 std::string_view to_text(Role role);
 std::string_view to_text(PathKind path);
+/// For people; nothing where nothing is relayed.
+std::string_view to_text(RelayReason reason);
 std::string_view to_text(LeaveReason reason);
 std::string_view to_text(MigrationReason reason);
 std::string_view to_text(ErrorCode code);
@@ -54,6 +64,8 @@ struct Peer {
   PathKind path = PathKind::relayed;
   mrt::Duration rtt{};  // zero for oneself and while unknown
   uint32_t rank = 0;    // place in the succession: 0 is the supernode, 1 its first successor
+  RelayReason relayed = RelayReason::none;
+  bool cut_off = false;  // it has no way to the first successor: a migration would lose it
 };
 
 /// A file on offer, one row for each content.

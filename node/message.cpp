@@ -211,6 +211,8 @@ void visit(F& f, RosterUpdate& m) {
     visit_addresses(f, e.addresses);
     f.number(e.rank);
     f.number(e.rtt_us);
+    f.flag(e.behind_nat);
+    f.flag(e.cut_off);
   });
   f.list(m.removals, roster_part_max, [&](RosterRemoval& r) {
     f.field(r.node);
@@ -357,6 +359,12 @@ void visit(F& f, Heartbeat& m) {
   f.number(m.word);
   f.number(m.late_ms);
   f.list(m.unreached, unreached_max, [&](NodeId& id) { f.field(id); });
+}
+
+template <class F>
+void visit(F& f, Introduce& m) {
+  f.field(m.node);
+  visit_addresses(f, m.addresses);
 }
 
 // A message's type byte is its place in the variant plus one: WIRE.md 6.3 lists them.

@@ -128,6 +128,8 @@ struct RosterEntry {
   uint32_t rank = 0;                    // 0 is the supernode, 1 its first successor
   uint32_t rtt_us = 0;                  // between it and the supernode; old news at times
   mrt::PublicKey key{};
+  bool behind_nat = false;  // its supernode sees it where it is not itself
+  bool cut_off = false;     // it has no way to the first successor
   bool operator==(const RosterEntry&) const = default;
 };
 
@@ -289,10 +291,18 @@ struct Heartbeat {
   std::vector<NodeId> unreached{};
 };
 
+/// To its supernode, without addresses: "bring me together with that member." To a member: "it is
+/// there, and calls you now." To its supernode, with an address: "who is no member comes from
+/// there."
+struct Introduce {
+  NodeId node;
+  std::vector<mrt::Address> addresses;
+};
+
 using Message =
     std::variant<Hello, Welcome, Redirect, Refuse, RosterUpdate, StandingOffers, Ready, Publish,
                  Ordered, Holds, Stable, Tell, TellResult, Leave, SupernodeClose, Suspect, Gather,
-                 Survivor, Want, Merge, MergeFailed, Heartbeat>;
+                 Survivor, Want, Merge, MergeFailed, Heartbeat, Introduce>;
 
 /// The message without its length. What is longer than a limit is a bug of the caller.
 mrt::Bytes encode(const Message& message);

@@ -193,9 +193,9 @@ void Node::State::on_timers(mrt::Instant now) {
 
 mrt::Instant Node::State::compute_timeout() const {
   if (stopped) return mrt::never;
-  mrt::Instant next =
-      std::min({endpoint.next_timeout(), transfer.next_timeout(), next_beat, next_silence_check,
-                migration.next_timeout(), roster_due, stable_due, doubt_ends});
+  mrt::Instant next = std::min({endpoint.next_timeout(), transfer.next_timeout(), next_beat,
+                                next_silence_check, introductions.next_timeout(),
+                                migration.next_timeout(), roster_due, stable_due, doubt_ends});
   if (rendezvous) next = std::min(next, rendezvous->next_timeout());
   if (search) {
     next = std::min(next, search->deadline);
@@ -214,7 +214,6 @@ mrt::Instant Node::State::compute_timeout() const {
   for (const auto& [node, peer] : lost) {
     if (seeks(peer)) next = std::min(next, peer.next_try);
   }
-  for (const auto& [node, one] : warm_tries) next = std::min(next, one.next);
   for (const auto& [id, when] : unread) next = std::min(next, when);
   if (quitting) next = std::min(next, *quitting);
   return next;
@@ -295,6 +294,8 @@ std::vector<Peer> Node::State::peers() const {
     Peer peer{node, entry.nick, {}, Role::member, path_to(node), {}, entry.rank};
     if (!entry.addresses.empty()) peer.address = entry.addresses.front();
     if (const Link* link = link_to(node)) peer.address = link->path.remote;
+    if (peer.path == PathKind::relayed) peer.relayed = why_relayed(node);
+    peer.cut_off = entry.cut_off;
     if (node == supernode) peer.role = node == self ? role() : Role::supernode;
     if (node != self) {
       peer.rtt = rtt_of(node);
@@ -337,7 +338,8 @@ bool Node::State::is_consistent() const {
   }
   return roster.is_consistent() && responder.is_consistent() &&
          (!rendezvous || rendezvous->is_consistent()) && unread.size() <= links.size() &&
-         members <= members_max && lost.size() <= lost_max && arrivals.size() <= roster.size();
+         members <= members_max && introductions.later.size() <= later_calls_max &&
+         lost.size() <= lost_max && arrivals.size() <= roster.size();
 }
 
 }  // namespace node

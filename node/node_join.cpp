@@ -202,7 +202,8 @@ void Node::State::on_redirect(mrt::Instant now, Link& link, const Redirect& mess
   if (!key) {
     return give_up_candidate(now, link, {ErrorCode::auth, "it leads to a star with another key"});
   }
-  for (const mrt::Address& address : usable(message.addresses, link.path.remote.is_loopback())) {
+  const auto there = with_guesses(message.addresses, link.path.remote);
+  for (const mrt::Address& address : usable(there, link.path.remote.is_loopback())) {
     if (search->targets.size() >= join_addresses_max) break;
     if (std::find(search->targets.begin(), search->targets.end(), address) ==
         search->targets.end()) {
@@ -438,7 +439,8 @@ void Node::State::meet_lost(mrt::Instant now) {
 /// One who was lost says which star it is in now.
 void Node::State::on_met(mrt::Instant now, Link& link, const Redirect& message) {
   link.asks.reset();  // one answer to one question
-  auto addresses = usable(message.addresses, link.path.remote.is_loopback());
+  auto addresses =
+      usable(with_guesses(message.addresses, link.path.remote), link.path.remote.is_loopback());
   if (message.supernode == link.peer) addresses.insert(addresses.begin(), link.path.remote);
   const mrt::ConnectionId id = link.id;
   const bool ours_is_higher =

@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// The times, limits and close codes of a node, each with its reason. Private to node_*.cpp.
+// The times and limits of a node, each with its reason. Private to node_*.cpp.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "mrt/base/time.h"
-#include "mrt/types.h"
 
 namespace node {
-
-/// CloseCode of a connection that is not needed any more: nothing is wrong.
-inline constexpr auto close_unneeded = mrt::CloseCode{0x100};
-/// Its node follows another supernode with a higher epoch.
-inline constexpr auto close_superseded = mrt::CloseCode{0x101};
-/// The supernode heard nothing of this member for too long and has gone on without it.
-inline constexpr auto close_removed = mrt::CloseCode{0x102};
-/// The node leaves.
-inline constexpr auto close_quit = mrt::CloseCode{0x103};
-/// It breaks the rules of OVERLAY.md.
-inline constexpr auto close_violation = mrt::CloseCode{0x104};
 
 /// Keep-alives: each member sends one so often, but for the first of the succession. They send one
 /// each keep_alive_min however many are here, so that a large star misses its supernode as soon as
@@ -62,14 +53,6 @@ inline constexpr mrt::Duration join_retry = std::chrono::milliseconds(100);
 inline constexpr mrt::Duration circle_time = std::chrono::seconds(1);
 /// Ends loops of members that lead to each other; a chain of old supernodes is shorter.
 inline constexpr size_t join_addresses_max = 32;
-/// Warm successors: two at once may die (supernode and first successor).
-inline constexpr size_t warm_successors = 2;
-inline constexpr mrt::Duration warm_retry = std::chrono::seconds(1);
-/// After so many calls in vain the supernode is told. One is under way for a second, and a burst of
-/// losses takes no more than two.
-inline constexpr int warm_tries_max = 3;
-/// So long whom others could not reach comes last, and is not tried: a NAT or a firewall stays.
-inline constexpr mrt::Duration unreachable_for = std::chrono::minutes(5);
 /// Those who were lost in silence are looked for, with doubling pauses, so that two halves of a
 /// star find each other again.
 inline constexpr mrt::Duration meet_first = std::chrono::milliseconds(250);

@@ -207,7 +207,8 @@ void Node::State::on_connection_event(mrt::Instant now, mrt::Event& event) {
   } else if (const auto* moved = std::get_if<mrt::PathChanged>(&event)) {
     const auto it = links.find(moved->connection);
     if (it == links.end()) return;
-    it->second.path = moved->path;
+    const mrt::Path before = std::exchange(it->second.path, moved->path);
+    on_member_moved(now, it->second, before.remote);
     roster_changed = true;
   } else if (const auto* closed = std::get_if<mrt::Closed>(&event)) {
     leaving.erase(closed->connection);

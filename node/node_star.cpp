@@ -3,6 +3,7 @@
 // Being the supernode: taking members in, the roster and its changes, giving broadcasts their
 // places, and knowing which of them are stable.
 #include <algorithm>
+#include <utility>
 
 #include "node/file_name.h"
 #include "node/node_state.h"
@@ -43,6 +44,12 @@ void Node::State::on_join_request(mrt::Instant now, Link& link) {
     return send(now, link, Refuse{RefuseCode::busy, "the supernode is changing"});
   }
   if (!is_supernode()) {
+    // The supernode's NAT may have to let it in: that is so if there is one, or it was told before.
+    const RosterEntry* leader = roster.find(supernode);
+    const bool is_hidden = leader && leader->behind_nat;
+    if (std::exchange(link.led_on, true) || is_hidden) {
+      send_to(now, supernode, Introduce{hello.node, {link.path.remote}});
+    }
     return send(now, link,
                 Redirect{epoch, supernode, addresses_of(supernode, link.path.remote.is_loopback()),
                          told_key(network_key())});
@@ -95,9 +102,7 @@ void Node::State::admit(mrt::Instant now, Link& link) {
   RosterEntry entry{hello.node, hello.incarnation, roster.free_nick(hello.node, hello.nick),
                     {},         members_max,       0,
                     hello.key};
-  std::vector<mrt::Address> addresses{link.path.remote};
-  addresses.insert(addresses.end(), hello.addresses.begin(), hello.addresses.end());
-  entry.addresses = usable(addresses, link.path.remote.is_loopback());
+  entry.addresses = hello.addresses;
   roster.put(entry);
   lost.erase(hello.node);
   link.joined = ++joined_count;
@@ -118,6 +123,7 @@ void Node::State::sync_member(mrt::Instant now, Link& link, const Order::ResumeP
                               bool gathered) {
   if (!roster.find(link.peer)) return;
   link.member = true;
+  observe(link);
   link.holds = {};
   had_company = true;
   link.suspicion = Suspicion(now);

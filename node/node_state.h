@@ -6,7 +6,8 @@
 //   node.cpp            the public verbs, timers, the round of polls
 //   node_links.cpp      connections: opening, closing, framing, back-pressure
 //   node_hear.cpp       what comes in over them: how much, and who may say what
-//   node_watch.cpp      keep-alives, silence, warm successors
+//   node_watch.cpp      keep-alives, silence
+//   node_introduce.cpp  warm successors, and how members behind NATs come together
 //   node_join.cpp       looking for a star and coming into it
 //   node_star.cpp       being the supernode: admitting, roster, places, stability
 //   node_member.cpp     being a member: what the supernode says
@@ -31,8 +32,10 @@
 
 #include "mrt/endpoint.h"
 #include "node/catalogue.h"
+#include "node/close_codes.h"
 #include "node/election.h"
 #include "node/held_publishes.h"
+#include "node/introductions.h"
 #include "node/left_nodes.h"
 #include "node/migration.h"
 #include "node/network_access.h"
@@ -71,6 +74,7 @@ struct Link {
   Suspicion suspicion;
   SpeechLimits limits;
   bool told_busy = false;  // it asked to join at a bad moment
+  bool led_on = false;     // it was told where the supernode is
   Epoch placed;            // while this is the uplink: of the last place that it sent
   // While this node is the supernode and the peer a member:
   bool member = false;
@@ -200,8 +204,22 @@ struct Node::State {
   void beat(mrt::Instant now);
   void on_heartbeat(mrt::Instant now, Link& link, const Heartbeat& message);
   void check_silence(mrt::Instant now);
-  void keep_warm(mrt::Instant now);
   void close_unneeded_links(mrt::Instant now);
+
+  // node_introduce.cpp
+  void keep_warm(mrt::Instant now);
+  std::vector<mrt::Address> addresses_from_here(const NodeId& node);
+  void call_member(mrt::Instant now, const NodeId& node,
+                   const std::vector<mrt::Address>& addresses);
+  void call_later(mrt::Instant now);
+  void hang_up_doubtful(mrt::Instant now);
+  void on_introduction_asked(mrt::Instant now, Link& link, const Introduce& message);
+  void introduce(mrt::Instant now, Link& one, Link& other);
+  void on_introduced(mrt::Instant now, const Link& uplink, const Introduce& message);
+  void observe(const Link& link);
+  void note_cut_off(mrt::Instant now, const Link& link);
+  RelayReason why_relayed(const NodeId& node) const;
+  void on_member_moved(mrt::Instant now, Link& link, const mrt::Address& before);
 
   // node_join.cpp
   void start_join(mrt::Instant now, JoinSearch search);
@@ -356,11 +374,7 @@ struct Node::State {
   LeftNodes left_nodes;
   std::optional<mrt::ConnectionId> uplink_id;
   bool synced = true;  // a member: Ready was received
-  struct WarmTry {
-    mrt::Instant next;
-    int tries = 0;  // since there was a connection
-  };
-  std::map<NodeId, WarmTry> warm_tries;
+  Introductions introductions;
   mrt::Instant next_beat = mrt::never;
   mrt::Instant next_silence_check = mrt::never;
 

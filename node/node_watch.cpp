@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Watching over connections: keep-alives, who was silent for too long, the warm connections to
-// the first successors, and those that nobody needs any more.
+// Watching over connections: keep-alives, who was silent for too long, and those that nobody needs
+// any more.
 #include <algorithm>
 
 #include "node/node_state.h"
@@ -23,7 +23,7 @@ void Node::State::beat(mrt::Instant now) {
   next_beat = mrt::never;
   const auto late_ms = static_cast<uint64_t>(mrt::to_ms(lateness));
   Heartbeat heartbeat{epoch, supernode, word, late_ms, {}};
-  for (const auto& [node, one] : warm_tries) {
+  for (const auto& [node, one] : introductions.tries) {
     if (one.tries > warm_tries_max) heartbeat.unreached.push_back(node);
   }
   const mrt::Bytes message = encode(heartbeat);
@@ -56,6 +56,7 @@ void Node::State::on_heartbeat(mrt::Instant now, Link& link, const Heartbeat& me
     ranks_doubtful |= link.grade != before;
     if (ranks_doubtful && now >= ranked_at + rank_pause) rank_by_grades(now);
     note_unreached(now, link, message.unreached);
+    note_cut_off(now, link);
   }
   if (message.supernode == self && !link.member && !quitting) {
     // It counts on us, and we are not its supernode (any more): it has to look for another.
@@ -114,31 +115,6 @@ void Node::State::check_silence(mrt::Instant now) {
   }
   // A silent one is asked about again: it may speak, or its connection may close.
   if (!silent.empty()) next_silence_check = std::min(next_silence_check, now + keep_alive_min);
-}
-
-/// Keeps a proven connection to the first successors, for the day when one takes over.
-void Node::State::keep_warm(mrt::Instant now) {
-  if (is_supernode() || !synced || quitting || !migration.is_steady()) {
-    warm_tries.clear();
-    return;
-  }
-  std::map<NodeId, WarmTry> wanted;
-  for (const auto& [node, entry] : roster.entries()) {
-    if (entry.rank == 0 || entry.rank > warm_successors || node == self) continue;
-    if (link_by_node.contains(node) || left_nodes.contains(now, node)) continue;
-    const auto tried = warm_tries.find(node);
-    wanted[node] = tried == warm_tries.end() ? WarmTry{now} : tried->second;
-  }
-  warm_tries = std::move(wanted);
-  const Link* up = uplink();
-  for (auto& [node, one] : warm_tries) {
-    if (one.next > now) continue;
-    one.next = now + warm_retry;
-    ++one.tries;
-    for (const mrt::Address& address : addresses_of(node, up && up->path.remote.is_loopback())) {
-      open_link(now, address, Purpose::warm);
-    }
-  }
 }
 
 /// After a view has begun: connections that nobody needs any more.

@@ -114,7 +114,10 @@ Roster::Change Roster::apply(const RosterUpdate& update) {
     }
     if (is_new || it->second.incarnation != entry.incarnation) change.joined.push_back(entry);
     const RosterEntry& known = it->second;
-    if (known.nick != entry.nick || known.addresses != entry.addresses) change.changed = true;
+    if (known.nick != entry.nick || known.addresses != entry.addresses ||
+        known.cut_off != entry.cut_off) {
+      change.changed = true;
+    }
     it->second = entry;
   }
   if (update.full && update.last) {

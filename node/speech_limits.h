@@ -32,6 +32,10 @@ struct SpeechLimits {
   // Being taken in costs the supernode a whole roster, all offers and up to 16 MiB of history.
   mrt::Allowance joins{1, 5};
 
+  // Whom it asks to be brought together with, or sends here: a first successor each second, and
+  // those who come by its address. Each costs a few packets; what is above is dropped.
+  mrt::Allowance introductions{20, 50};
+
   /// A message of so many bytes came.
   void note(mrt::Instant now, const Message& message, size_t bytes);
   bool is_exceeded(mrt::Instant now) const { return now < usable_at(); }

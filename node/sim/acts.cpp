@@ -33,10 +33,10 @@ bool until_settled(Star& star, Duration limit) {
   return true;
 }
 
-bool gather(Star& star, mrt::Random& random) {
+bool gather(Star& star, mrt::Random& random, std::optional<size_t> but) {
   star.start_host(0);
   for (size_t seat = 1; seat < star.seat_count(); ++seat) {
-    star.join(seat, *any_able(star, random));
+    star.join(seat, *any_able(star, random, but));
     if (!star.run(random.between(0ms, 20ms))) return false;
   }
   return until(star, 20s, "everybody has joined", [&] {

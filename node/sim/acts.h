@@ -23,8 +23,8 @@ bool until(Star& star, Duration limit, const std::string& what, const std::funct
 /// Runs until all is settled although nobody ended the faults.
 bool until_settled(Star& star, Duration limit);
 
-/// The first seat hosts, the others join at random moments through any member.
-bool gather(Star& star, mrt::Random& random);
+/// The first seat hosts, the others join at random moments through any member but that one.
+bool gather(Star& star, mrt::Random& random, std::optional<size_t> but = std::nullopt);
 /// Random able seats say something at random moments, about `per_second` times a second.
 bool talk(Star& star, mrt::Random& random, Duration time, double per_second);
 /// All able seats follow a supernode that is able and is not `gone`.

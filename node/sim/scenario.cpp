@@ -46,6 +46,8 @@ const std::vector<Scenario>& scenarios() {
       {"split", "the network falls into two parts and heals", 7, 3, 60s, scripts::split},
       {"bequest", "the network falls into two parts, and in each one who spoke dies", 8, 6, 60s,
        scripts::bequest},
+      {"nat", "all are behind NATs of drawn kinds, and the supernode goes, twice", 7, 4, 60s,
+       scripts::nat},
       {"storm", "seed-drawn load and faults, but no partition", 7, 4, 60s, scripts::storm},
       {"tempest", "seed-drawn load and faults of every kind", 7, 4, 90s, scripts::tempest},
       {"hurricane", "the number of nodes is drawn as well, and restarts, slow disks, 40 % loss", 0,

@@ -36,6 +36,7 @@ void throng(Star& star, mrt::Random& random, const Play& play);
 void wide(Star& star, mrt::Random& random, const Play& play);
 void backlog(Star& star, mrt::Random& random, const Play& play);
 void bequest(Star& star, mrt::Random& random, const Play& play);
+void nat(Star& star, mrt::Random& random, const Play& play);
 void split(Star& star, mrt::Random& random, const Play& play);
 void storm(Star& star, mrt::Random& random, const Play& play);
 void tempest(Star& star, mrt::Random& random, const Play& play);

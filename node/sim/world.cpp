@@ -85,8 +85,8 @@ HostId World::add_gateway(const NatSpec& spec) {
   CHECK(number < 0x1'0000);
   auto added = std::make_unique<Host>();
   // RFC 2544's own network, so that nobody takes it for a host of the world or for a LAN.
-  added->address = mrt::Address::v4(198, 18, static_cast<uint8_t>(number >> 8),
-                                    static_cast<uint8_t>(number), 0);
+  added->address =
+      mrt::Address::v4(198, 18, static_cast<uint8_t>(number >> 8), static_cast<uint8_t>(number), 0);
   mrt::Random::Seed seed = link_seed_;
   seed[8] ^= static_cast<uint8_t>(number >> 8);
   seed[9] ^= static_cast<uint8_t>(number);

@@ -69,7 +69,8 @@ class Draw {
   void one(Place& value) { all(value.epoch, value.seq); }
   void one(RosterRemoval& value) { all(value.node, value.reason); }
   void one(RosterEntry& value) {
-    all(value.key, value.incarnation, value.nick, value.addresses, value.rank, value.rtt_us);
+    all(value.key, value.incarnation, value.nick, value.addresses, value.rank, value.rtt_us,
+        value.behind_nat, value.cut_off);
     value.node = node_id_of(value.key);
   }
   template <class E>
@@ -119,6 +120,7 @@ class Draw {
   void one(Want& m) { all(m.from, m.to); }
   void one(Merge& m) { all(m.number, m.targets, m.key); }
   void one(MergeFailed& m) { all(m.number, m.auth, m.reason); }
+  void one(Introduce& m) { all(m.node, m.addresses); }
   void one(Heartbeat& m) { all(m.epoch, m.supernode, m.word, m.late_ms, m.unreached); }
 
  private:

@@ -60,6 +60,7 @@ TEST_CASE("nodes that die and come again are members again") { swarm("restart");
 TEST_CASE("several askers of several files get them all") { swarm("files"); }
 TEST_CASE("a download that was broken off is resumed") { swarm("resume"); }
 TEST_CASE("a split star becomes one again") { swarm("split"); }
+TEST_CASE("a star behind NATs outlives its supernode, and nobody is lost") { swarm("nat", 2); }
 TEST_CASE("what the dead had said on one side is heard on the other") { swarm("bequest"); }
 TEST_CASE("in a throng all costs grow with the members and not with their square") {
   swarm("throng", 0.05, false, 100);

@@ -33,7 +33,7 @@ static std::vector<Message> samples() {
               {here, six},
               key};
   RosterUpdate roster{{3}, node_id(2), {8}, true, false, {}, {}};
-  roster.entries.push_back({node_id_of(key), {77}, "anna", {here}, 1, 1500, key});
+  roster.entries.push_back({node_id_of(key), {77}, "anna", {here}, 1, 1500, key, true, false});
   roster.removals.push_back({node_id(4), GoneReason::quit});
   StandingOffers offers{true, {{node_id(1), {"a.txt", 5, {}}}}};
   return {hello,
@@ -63,7 +63,8 @@ static std::vector<Message> samples() {
           Want{{9}, {11}},
           Merge{2, {here}, {}},
           MergeFailed{2, true, "no"},
-          Heartbeat{{3}, node_id(2), 11, 25, {node_id(4)}}};
+          Heartbeat{{3}, node_id(2), 11, 25, {node_id(4)}},
+          Introduce{node_id(1), {here, six}}};
 }
 
 TEST_CASE("every message reads back as it was written, and its bytes are canonical") {
@@ -196,7 +197,8 @@ TEST_CASE("the examples of WIRE.md 6.3 are what the codec reads and writes") {
     if (const auto* m = std::get_if<Ordered>(&*message)) has("seq", m->place.seq.value);
     if (const auto* m = std::get_if<SupernodeClose>(&*message)) has("seq", m->final_seq.value);
     if (const auto* m = std::get_if<Survivor>(&*message)) has("delivered", m->delivered.value);
+    if (const auto* m = std::get_if<Introduce>(&*message)) has("addresses", m->addresses.size());
     ++checked;
   }
-  CHECK(checked == 10);
+  CHECK(checked == 11);
 }

@@ -23,9 +23,7 @@ const Address other_port = Address::v4(192, 0, 2, 1, 5001);
 const Address stranger = Address::v4(192, 0, 2, 9, 5000);
 const Instant start{1s};
 
-Nat nat_of(const NatSpec& spec) {
-  return {spec, Address::v4(198, 18, 0, 1, 0), mrt::seed_from(1)};
-}
+Nat nat_of(const NatSpec& spec) { return {spec, Address::v4(198, 18, 0, 1, 0), mrt::seed_from(1)}; }
 
 }  // namespace
 
@@ -89,8 +87,7 @@ namespace {
 /// Sends what it is told to, and keeps whom it heard.
 class Speaker final : public node::sim::Program {
  public:
-  void on_datagrams(Instant, const mrt::Path& path, mrt::Ecn, size_t,
-                    mrt::MutableBytes) override {
+  void on_datagrams(Instant, const mrt::Path& path, mrt::Ecn, size_t, mrt::MutableBytes) override {
     heard.push_back(path.remote);
   }
   Instant turn(Instant, node::sim::Outbox& outbox) override {

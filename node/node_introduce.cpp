@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+//
+// Members among themselves (OVERLAY.md 4.5): warm connections to the first successors, and how a
+// supernode brings two together who are both behind NATs, by telling each at the same moment where
+// it sees the other.
+#include <algorithm>
+#include <iterator>
+
+#include "node/node_state.h"
+
+namespace node {
+
+/// An address that means another host in each LAN: RFC 1918, RFC 6598 (a provider's own NAT), RFC
+/// 3927, RFC 4193, RFC 4291's link-local, and loopback.
+static bool is_private(const mrt::Address& address) {
+  const auto& ip = address.ip;
+  if (address.is_loopback()) return true;
+  if (!address.is_v4()) return (ip[0] & 0xfe) == 0xfc || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80);
+  const uint8_t a = ip[12];
+  const uint8_t b = ip[13];
+  return a == 10 || (a == 172 && (b & 0xf0) == 16) || (a == 192 && b == 168) ||
+         (a == 100 && (b & 0xc0) == 64) || (a == 169 && b == 254);
+}
+
+std::vector<mrt::Address> with_guesses(std::vector<mrt::Address> told, const mrt::Address& teller) {
+  if (is_private(teller)) return told;
+  const size_t count = told.size();
+  for (size_t i = 0; i < count; ++i) {
+    if (is_private(told[i]) && !told[i].is_loopback()) told.push_back({teller.ip, told[i].port});
+  }
+  return told;
+}
+
+/// Keeps a proven connection to the first successors, for the day when one takes over.
+void Node::State::keep_warm(mrt::Instant now) {
+  call_later(now);
+  hang_up_doubtful(now);
+  if (is_supernode() || !synced || quitting || !migration.is_steady()) {
+    introductions.tries.clear();
+    return;
+  }
+  std::map<NodeId, WarmTry> wanted;
+  for (const auto& [node, entry] : roster.entries()) {
+    if (entry.rank == 0 || entry.rank > warm_successors || node == self) continue;
+    if (link_by_node.contains(node) || left_nodes.contains(now, node)) continue;
+    const auto tried = introductions.tries.find(node);
+    wanted[node] = tried == introductions.tries.end() ? WarmTry{now} : tried->second;
+  }
+  introductions.tries = std::move(wanted);
+  for (auto& [node, one] : introductions.tries) {
+    if (one.next <= now) {
+      one.next = now + warm_retry;
+      one.ask_at = roster.find(node)->behind_nat ? now : now + introduce_after;
+      ++one.tries;
+      call_member(now, node, addresses_from_here(node));
+    }
+    if (one.ask_at > now) continue;
+    one.ask_at = mrt::never;
+    send_to(now, supernode, Introduce{node, {}});
+  }
+}
+
+/// Where that member can be called: where the supernode sees it, and what it says itself. Its
+/// private addresses only if it may be in the same LAN, which it is not unless the supernode sees
+/// both at one address, or both at private ones: elsewhere they are others'.
+std::vector<mrt::Address> Node::State::addresses_from_here(const NodeId& node) {
+  const Link* up = uplink();
+  const auto known = addresses_of(node, up && up->path.remote.is_loopback());
+  const RosterEntry* mine = roster.find(self);
+  if (!up || known.empty() || !mine || mine->addresses.empty()) return known;
+  const mrt::Address& seen = known.front();
+  const mrt::Address& own = mine->addresses.front();
+  auto all = known;
+  const bool may_be_near = seen.ip == own.ip || (is_private(seen) && is_private(own));
+  if (!may_be_near) {
+    std::erase_if(all, [&](const mrt::Address& a) { return a != seen && is_private(a); });
+    all = with_guesses(all, up->path.remote);
+  }
+  return all;
+}
+
+/// Several addresses are called side by side; where one is near, the others a little later.
+void Node::State::call_member(mrt::Instant now, const NodeId& node,
+                              const std::vector<mrt::Address>& addresses) {
+  const bool any_near = std::any_of(addresses.begin(), addresses.end(), is_private);
+  for (const mrt::Address& address : addresses) {
+    if (!any_near || is_private(address)) {
+      open_link(now, address, Purpose::warm);
+    } else if (introductions.later.size() < later_calls_max) {
+      introductions.later.push_back({now + head_start, node, address});
+    }
+  }
+}
+
+void Node::State::call_later(mrt::Instant now) {
+  while (!introductions.later.empty() && introductions.later.front().at <= now) {
+    const auto call = introductions.later.front();
+    introductions.later.pop_front();
+    const bool wanted = !quitting && roster.find(call.node) && !link_by_node.contains(call.node);
+    if (wanted) open_link(now, call.address, Purpose::warm);
+  }
+}
+
+/// A member asks to be brought together with another one, or sends somebody here who is none yet.
+void Node::State::on_introduction_asked(mrt::Instant now, Link& link, const Introduce& message) {
+  if (link.limits.introductions.is_spent(now)) return;
+  link.limits.introductions.spend(now);
+  if (!message.addresses.empty()) {
+    const auto from = with_guesses({message.addresses.front()}, link.path.remote);
+    for (const auto& address : usable(from, link.path.remote.is_loopback())) open_nat(now, address);
+    return;
+  }
+  Link* other = link_to(message.node);
+  if (other && other->member && other != &link) introduce(now, link, *other);
+}
+
+/// Tells each of two members where this supernode sees the other, at the same moment.
+void Node::State::introduce(mrt::Instant now, Link& one, Link& other) {
+  const auto tell = [&](Link& to, const Link& about) {
+    const mrt::Address& seen = about.path.remote;
+    std::vector<mrt::Address> addresses{seen};
+    // Behind one NAT they may reach each other without it.
+    if (seen.ip == to.path.remote.ip) {
+      const auto& own = about.hello.addresses;
+      std::copy_if(own.begin(), own.end(), std::back_inserter(addresses), is_private);
+    }
+    addresses = usable(addresses, to.path.remote.is_loopback());
+    if (!addresses.empty()) send(now, to, Introduce{about.peer, addresses});
+  };
+  tell(one, other);
+  tell(other, one);
+}
+
+/// The supernode says where another member is, who calls as well. Where the two have a connection
+/// one of them has another address by now, and is let in there.
+void Node::State::on_introduced(mrt::Instant now, const Link& uplink, const Introduce& message) {
+  if (message.node == self || !roster.find(message.node)) return;
+  if (left_nodes.contains(now, message.node) || introductions.followed.is_spent(now)) return;
+  introductions.followed.spend(now);
+  const auto addresses =
+      usable(with_guesses(message.addresses, uplink.path.remote), uplink.path.remote.is_loopback());
+  const Link* known = link_to(message.node);
+  if (!known || !known->connected) return call_member(now, message.node, addresses);
+  for (const mrt::Address& address : addresses) {
+    if (address != known->path.remote) open_nat(now, address);
+  }
+  endpoint.send_datagram(now, known->id, encode(Heartbeat{epoch, supernode, word, 0, {}}));
+  introductions.doubtful.try_emplace(known->id, now);
+}
+
+/// Where a NAT gives each far end another port, nothing leads to a new address but a new call.
+void Node::State::hang_up_doubtful(mrt::Instant now) {
+  std::vector<mrt::ConnectionId> silent;
+  std::erase_if(introductions.doubtful, [&](const auto& one) {
+    const auto stats = endpoint.stats(one.first);
+    const bool is_heard = !stats || stats->last_received > one.second;
+    const bool is_due = one.second + recheck_time <= now;
+    if (is_due && !is_heard) silent.push_back(one.first);
+    return is_due || is_heard;
+  });
+  for (const mrt::ConnectionId id : silent) {
+    const auto link = links.find(id);
+    if (link == links.end() || link->second.member || uplink_id == id) continue;
+    hang_up(now, id);
+  }
+}
+
+/// Where this supernode sees a member stands first in the roster, before what was there.
+void Node::State::observe(const Link& link) {
+  RosterEntry entry = *roster.find(link.peer);
+  std::vector<mrt::Address> all{link.path.remote};
+  all.insert(all.end(), entry.addresses.begin(), entry.addresses.end());
+  entry.addresses = usable(all, link.path.remote.is_loopback());
+  const auto& own = link.hello.addresses;
+  entry.behind_nat = std::find(own.begin(), own.end(), link.path.remote) == own.end();
+  roster.put(entry);
+}
+
+/// The end of this supernode would cut off who does not reach the next one: all are told.
+void Node::State::note_cut_off(mrt::Instant now, const Link& link) {
+  const RosterEntry* known = roster.find(link.peer);
+  const Link* next = successor_link();
+  const bool cut_off = next && std::find(link.unreached.begin(), link.unreached.end(),
+                                         next->peer) != link.unreached.end();
+  if (!known || known->cut_off == cut_off) return;
+  RosterEntry entry = *known;
+  entry.cut_off = cut_off;
+  roster.put(entry);
+  roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
+}
+
+RelayReason Node::State::why_relayed(const NodeId& node) const {
+  const auto tried = introductions.tries.find(node);
+  if (tried == introductions.tries.end()) return RelayReason::not_needed;
+  return tried->second.tries > warm_tries_max ? RelayReason::no_answer : RelayReason::connecting;
+}
+
+/// A member is seen somewhere else: its NAT has forgotten it, or it has moved. Those whom it has
+/// warm connections with let it in there.
+void Node::State::on_member_moved(mrt::Instant now, Link& link, const mrt::Address& before) {
+  if (!link.member || link.limits.joins.is_spent(now)) return;
+  link.limits.joins.spend(now);  // all are told, as of one who joins
+  RosterEntry entry = *roster.find(link.peer);
+  std::erase(entry.addresses, before);
+  roster.put(entry);
+  observe(link);
+  roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
+  const auto rank_of = [this](const NodeId& node) { return roster.find(node)->rank; };
+  for (auto& [id, other] : links) {
+    if (!other.member || other.id == link.id) continue;
+    if (std::min(rank_of(other.peer), rank_of(link.peer)) > warm_successors) continue;
+    introduce(now, link, other);
+  }
+}
+
+}  // namespace node
