@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "stun/callers.h"
 
-#include <algorithm>
-
 namespace stun {
 
 // Looking through a full table takes milliseconds: not at every call.
 static constexpr mrt::Duration sweep_interval = std::chrono::seconds(1);
-
-Place place_of(const mrt::Address& address) {
-  Place place = address.ip;
-  if (!address.is_v4()) std::fill(place.begin() + 8, place.end(), uint8_t{0});
-  return place;
-}
 
 Callers::Caller& Callers::caller_of(mrt::Instant now, const mrt::Address& from) {
   const Place place = place_of(from);

@@ -9,17 +9,11 @@
 // 3. At most callers_max are told apart; those beyond share one allowance.
 #pragma once
 
-#include <array>
 #include <map>
 
-#include "mrt/base/address.h"
-#include "mrt/base/allowance.h"
+#include "stun/place.h"
 
 namespace stun {
-
-/// Who has an IPv6 network has all its addresses: 64 bits of it count (RFC 6177 section 2).
-using Place = std::array<uint8_t, 16>;
-Place place_of(const mrt::Address& address);
 
 class Callers {
  public:

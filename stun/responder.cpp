@@ -10,8 +10,6 @@ using mrt::ByteView;
 using mrt::Instant;
 using mrt::Path;
 
-/// Looking through a full table takes a tenth of a millisecond: not for each request.
-static constexpr mrt::Duration sweep_interval = std::chrono::seconds(1);
 static constexpr uint16_t type_change_request = 0x0003;
 
 std::optional<Responder::Answer> Responder::answer(Instant now, const Path& path,
@@ -65,23 +63,11 @@ std::optional<mrt::Transmit> Responder::poll_transmit(mrt::MutableBytes buffer) 
 // -- How many --
 
 bool Responder::may_answer(Instant now, const Address& to) {
-  mrt::Allowance& own = allowance_of(now, to);
+  mrt::Allowance& own = places_.of(now, to);
   if (own.is_spent(now) || all_.is_spent(now)) return false;
   own.spend(now);
   all_.spend(now);
   return true;
-}
-
-mrt::Allowance& Responder::allowance_of(Instant now, const Address& to) {
-  Place place = to.ip;
-  if (!to.is_v4()) std::fill(place.begin() + 8, place.end(), uint8_t{0});
-  if (const auto it = places_.find(place); it != places_.end()) return it->second;
-  if (places_.size() >= places_max && now - swept_ >= sweep_interval) {
-    swept_ = now;
-    std::erase_if(places_, [now](const auto& entry) { return entry.second.is_full(now); });
-  }
-  if (places_.size() >= places_max) return others_;
-  return places_.try_emplace(place, answers_per_address, answers_per_address_burst).first->second;
 }
 
 // -- Own addresses --

@@ -12,7 +12,6 @@
 #pragma once
 
 #include <deque>
-#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -22,6 +21,7 @@
 #include "mrt/base/machine.h"
 #include "mrt/base/time.h"
 #include "stun/message.h"
+#include "stun/place.h"
 
 namespace stun {
 
@@ -74,14 +74,11 @@ class Responder {
 
   const ResponderStats& stats() const { return stats_; }
   bool is_consistent() const {
-    return places_.size() <= places_max && answers_.size() <= answers_queued_max;
+    return places_.is_consistent() && answers_.size() <= answers_queued_max;
   }
 
  private:
-  using Place = std::array<uint8_t, 16>;
-
   bool may_answer(mrt::Instant now, const mrt::Address& to);
-  mrt::Allowance& allowance_of(mrt::Instant now, const mrt::Address& to);
   bool is_bound(const mrt::Address& address) const;
   bool is_own(const mrt::Address& address, const mrt::Address& local) const;
   std::optional<uint16_t> other_port(const mrt::Address& local) const;
@@ -93,10 +90,8 @@ class Responder {
 
   std::vector<mrt::Address> sockets_;
   std::deque<Answer> answers_;
-  std::map<Place, mrt::Allowance> places_;
-  mrt::Allowance others_{answers_per_address, answers_per_address_burst};
+  PlaceAllowances places_{answers_per_address, answers_per_address_burst, places_max};
   mrt::Allowance all_{answers_per_second, answers_burst};
-  mrt::Instant swept_{};
   ResponderStats stats_;
 };
 
