@@ -76,6 +76,7 @@ App::App(const Options& options, Task& task, mrt::NetworkKey key)
 
 App::~App() {
   rendezvous_keys_.reset();
+  neighbourhood_.reset();
   session_.reset();
   remember_.reset();
   last_moment_.reset();
@@ -165,12 +166,17 @@ bool App::open_session() {
   config.node.history = options_.history.value_or(people ? 20 : 0);
   config.downloads = options_.downloads;
   config.impair = options_.impair;
+  std::vector<mrt::Address> bound;
+  for (const auto& socket : sockets) bound.push_back(socket->local());
   session_ = std::make_unique<Session>(
       &loop_, std::move(sockets), std::move(config),
       Session::Actions{[this](const node::Event& event) { on_event(event); },
                        [this](const std::string& path, bool was_there) {
                          return task_.place(*this, path, was_there);
                        }});
+  if (options_.nat) {
+    neighbourhood_ = std::make_unique<stun::uv::Neighbourhood>(&loop_, std::move(bound));
+  }
   if (options_.rendezvous.empty()) return true;
   rendezvous_keys_ = std::make_unique<RendezvousKeys>(&loop_, *state_, options_.network,
                                                       [this](const stun::RendezvousKey& key) {
@@ -222,57 +228,6 @@ node::CommandId App::command(std::string text) {
   const node::CommandId id{++commands_begun_};
   commands_.emplace(id, std::move(text));
   return id;
-}
-
-void App::join(node::CommandId id, const Target& target) {
-  if (target.network && *target.network != options_.network) {
-    return on_failed(
-        {id, node::ErrorCode::network,
-         fmt::format("that is network {}, this node is of {}", *target.network, options_.network)});
-  }
-  std::vector<mrt::Address> addresses = target.addresses;
-  if (addresses.empty()) addresses = state_->known(options_.network);
-  // An address says where; a name or an invite says which network, wherever it is by now.
-  const bool look_up = target.network && rendezvous_keys_;
-  if (addresses.empty() && !look_up) {
-    return on_failed({id, node::ErrorCode::unreachable,
-                      fmt::format("nobody of network {} was ever met from here: give IP:PORT, "
-                                  "an invite or --rendezvous",
-                                  options_.network)});
-  }
-  const auto key = key_for(target, addresses);
-  if (key && key->access == mrt::Access::password && key->secret.empty()) {
-    return on_failed({id, node::ErrorCode::auth,
-                      fmt::format("network {} asks for its password", options_.network), true});
-  }
-  if (look_up) {
-    rendezvous_keys_->derive(key.value_or(node().network_key()));
-    joining_ = id;
-  }
-  node().join(now(), id, addresses, key, look_up);
-  session_->wake();
-}
-
-std::optional<mrt::NetworkKey> App::key_for(const Target& target,
-                                            const std::vector<mrt::Address>& addresses) const {
-  const mrt::Access own = session_->node().network_key().access;
-  if (target.key) {
-    const bool to_be_typed =
-        target.key->access == mrt::Access::password && target.key->secret.empty();
-    return to_be_typed && own == mrt::Access::password ? std::nullopt : target.key;
-  }
-  if (own != mrt::Access::secret) return std::nullopt;
-  // Over loopback none is needed, and the one that is known may be an earlier star's.
-  const bool elsewhere = std::any_of(addresses.begin(), addresses.end(),
-                                     [](const mrt::Address& a) { return !a.is_loopback(); });
-  const bool named = target.addresses.empty();
-  const bool asked = elsewhere || (addresses.empty() && rendezvous_keys_);
-  if (const auto known = state_->known_key(options_.network); known && named && asked) {
-    return known;
-  }
-  // The secret of a node that is alone opens no door; a star that is open wants to be shown none.
-  const bool alone = session_->node().peers().size() <= 1;
-  return alone ? std::optional(mrt::NetworkKey{}) : std::nullopt;
 }
 
 std::optional<mrt::NetworkKey> App::ask_password(std::string_view why) {
@@ -327,9 +282,7 @@ void App::on_event(const node::Event& event) {
     // It may be another star's than the one that was sought.
     if (rendezvous_keys_) rendezvous_keys_->derive(node().network_key());
   }
-  if (std::holds_alternative<node::RosterChanged>(event) && !remember_->is_armed()) {
-    remember_->arm(remember_time, [this] { remember_peers(); });
-  }
+  if (const auto* roster = std::get_if<node::RosterChanged>(&event)) on_roster(*roster);
   if (const auto* done = std::get_if<node::CommandDone>(&event)) commands_.erase(done->command);
   if (const auto* joined = std::get_if<node::JoinDone>(&event)) commands_.erase(joined->command);
   view_->show(event);
@@ -344,7 +297,12 @@ void App::on_failed(const node::CommandFailed& failed) {
   if (joining_ == failed.command) rendezvous_keys_->derive(node().network_key());
   if (failed.password_asked && task_.on_password_wanted(*this, failed)) return;
   const auto found = commands_.find(failed.command);
-  fail(failed.code, failed.message, found == commands_.end() ? "" : found->second);
+  const bool is_lost =
+      failed.code == node::ErrorCode::timeout || failed.code == node::ErrorCode::unreachable;
+  const char* const near = nobody_near_ == failed.command && is_lost
+                               ? "; on this host and its LAN nobody is of that network"
+                               : "";
+  fail(failed.code, failed.message + near, found == commands_.end() ? "" : found->second);
   if (found != commands_.end()) commands_.erase(found);
   task_.on_event(*this, failed);
 }
@@ -353,6 +311,17 @@ void App::on_keys_logged(const node::KeysLogged& logged) {
   if (!keylog_ || keylog_->write(logged.line)) return;
   view_->note(fmt::format("thuban: THUBAN_KEYLOG: no more is written: {}", std::strerror(errno)));
   keylog_.reset();
+}
+
+void App::on_roster(const node::RosterChanged& roster) {
+  if (!remember_->is_armed()) remember_->arm(remember_time, [this] { remember_peers(); });
+  if (!neighbourhood_) return;
+  // Who never was in a star has none that others could come into.
+  size_t rank = 0;
+  for (const node::Peer& peer : roster.peers) {
+    if (peer.node == node().id()) rank = peer.rank;
+  }
+  neighbourhood_->answer_for(roster.epoch == node::Epoch{} ? "" : options_.network, rank);
 }
 
 void App::remember_peers() {
@@ -403,6 +372,7 @@ void App::leave(ExitCode code, const std::string& reason) {
   reason_ = reason;
   last_moment_->arm(leave_time_max, [this] { end_at_once(exit_code_); });
   if (!session_) return;
+  if (neighbourhood_) neighbourhood_->answer_for("", 0);
   node().quit(now(), reason);
   session_->wake();
 }
@@ -417,7 +387,12 @@ void App::finish() {
   view_->show(Ended{reason_});
   signals_.reset();
   // Output that nobody reads would keep the loop alive.
-  session_->close([this] { uv_stop(&loop_); });
+  const auto on_closed = [this] {
+    if (--parts_open_ == 0) uv_stop(&loop_);
+  };
+  parts_open_ = neighbourhood_ ? 2 : 1;
+  session_->close(on_closed);
+  if (neighbourhood_) neighbourhood_->close(on_closed);
 }
 
 void App::end_at_once(ExitCode code) {

@@ -26,6 +26,7 @@
 #include "client/signals.h"
 #include "client/state_dir.h"
 #include "client/view.h"
+#include "stun/uv/neighbourhood.h"
 
 namespace client {
 
@@ -76,7 +77,8 @@ class App {
   void wake() { session_->wake(); }
   /// A command by that name begins: its failure will be told with it.
   node::CommandId command(std::string text);
-  /// As Node::join(); what is known of a network that is only named comes from the state folder.
+  /// As Node::join(). A network that is only named is sought on this host and its LAN, then where
+  /// the state folder says that it was, and at the rendezvous servers.
   void join(node::CommandId id, const Target& target);
   /// Asks for a password and waits for it: where there is no prompt, nothing else to be done, and
   /// somebody to ask. `why`: what is said before it.
@@ -91,6 +93,13 @@ class App {
   bool is_leaving() const { return leaving_; }
 
  private:
+  /// A join that waits for what the neighbours say.
+  struct Sought {
+    ~Sought();
+    node::CommandId command;
+    Target target;
+  };
+
   bool open_log();
   bool open_session();
   bool open_keylog();
@@ -99,6 +108,9 @@ class App {
   std::optional<mrt::NetworkKey> key_for(const Target& target,
                                          const std::vector<mrt::Address>& addresses) const;
   std::vector<mrt::Address> resolve_rendezvous();
+  void join_near(const std::vector<mrt::Address>& found);
+  void begin_join(node::CommandId id, const Target& target, const std::vector<mrt::Address>& near);
+  void on_roster(const node::RosterChanged& roster);
   void on_keys_logged(const node::KeysLogged& logged);
   /// False.
   bool fail_early(node::ErrorCode code, const std::string& why);
@@ -121,13 +133,17 @@ class App {
   std::unique_ptr<KeyLog> keylog_;
   std::unique_ptr<StateDir> state_;
   std::unique_ptr<Session> session_;
-  std::unique_ptr<RendezvousKeys> rendezvous_keys_;  // where there are servers
+  std::unique_ptr<RendezvousKeys> rendezvous_keys_;         // where there are servers
+  std::unique_ptr<stun::uv::Neighbourhood> neighbourhood_;  // where --nat allows it
+  std::unique_ptr<Sought> sought_;
+  std::optional<node::CommandId> nobody_near_;  // the join of a network that no neighbour is of
   std::unique_ptr<Signals> signals_;
   std::unique_ptr<Deadline> remember_;  // while the roster has changed and was not written down
   std::unique_ptr<Deadline> last_moment_;
   std::map<node::CommandId, std::string> commands_;
   std::optional<node::CommandId> joining_;  // by look-up, under a key that may be another star's
   uint64_t commands_begun_ = 0;
+  int parts_open_ = 0;  // session and neighbourhood
   ExitCode exit_code_ = ExitCode::done;
   std::string reason_;
   bool open_told_ = false;  // since it is in this star

@@ -29,8 +29,8 @@ constexpr std::array<VerbRow, 14> verbs = {{
      "  thuban host --bind 0.0.0.0:7700 --nick ann\n"
      "  thuban host --no-prompt --share /srv/files      a service: ends with SIGTERM\n"},
     {Verb::join, "join", "TARGET", "joins a network and gives the prompt",
-     "TARGET is IP:PORT, [v6]:PORT, an invite, or the name of a network: one joined before, or\n"
-     "one that the servers of --rendezvous know, by name and password.\n"
+     "TARGET is IP:PORT, [v6]:PORT, an invite, or the name of a network: one on this host or its\n"
+     "LAN, one joined before, or one that the servers of --rendezvous know.\n"
      "Any member will do: it leads to the supernode. Nobody there within 10 s: exit code 3;\n"
      "no invite, or a password that is missing or wrong: 4.\n"
      "\n"

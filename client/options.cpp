@@ -385,7 +385,7 @@ void take_rest(Options& options, const Raw& raw, const Environment& environment)
     if (!options.impair) throw Mistake{"--impair: " + why};
   }
   const std::string nat = raw.nat.empty() ? variable(environment, "THUBAN_NAT") : raw.nat;
-  if (!nat.empty()) word_of<int>("--nat", nat, {{"auto", 0}, {"none", 1}});
+  if (!nat.empty()) options.nat = word_of<bool>("--nat", nat, {{"auto", true}, {"none", false}});
   std::string why;
   if (!parse_servers("--stun", raw.stun, options.stun, why)) throw Mistake{why};
   if (!parse_servers("--rendezvous", raw.rendezvous, options.rendezvous, why)) throw Mistake{why};

@@ -67,6 +67,7 @@ struct Options {
   std::vector<mrt::Address> bind;  // empty: 0.0.0.0 and [::]
   std::string network = "default";
   std::vector<std::string> rendezvous, stun;  // HOST:PORT each
+  bool nat = true;                            // --nat auto
   bool network_given = false;                 // else the network of the target is taken
   PasswordFrom password_from = PasswordFrom::nowhere;
   std::string password_file;

@@ -4,15 +4,16 @@
 # stay in the tree.
 include(CMakePackageConfigHelpers)
 
-# Installed as thuban::base, thuban::mrt, thuban::mrt_uv, thuban::stun, thuban::node,
-# thuban::node_uv.
-set(thuban_installed thuban_base thuban_mrt thuban_mrt_uv thuban_stun thuban_node thuban_node_uv)
+# Installed as thuban::base, thuban::mrt, thuban::mrt_uv, thuban::stun, thuban::stun_uv,
+# thuban::node, thuban::node_uv.
+set(thuban_installed thuban_base thuban_mrt thuban_mrt_uv thuban_stun thuban_stun_uv thuban_node
+    thuban_node_uv)
 foreach(layer ${thuban_installed})
   string(REPLACE "thuban_" "" exported ${layer})
   set_target_properties(${layer} PROPERTIES EXPORT_NAME ${exported})
 endforeach()
 install(TARGETS ${thuban_installed} EXPORT thuban ARCHIVE COMPONENT library)
-foreach(folder mrt/base mrt mrt/uv stun node node/uv)
+foreach(folder mrt/base mrt mrt/uv stun stun/uv node node/uv)
   file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.h)
   install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/thuban/${folder}
           COMPONENT library)

@@ -13,6 +13,7 @@
 // 5. quit() ends within quit_time_max whatever the network does: Stopped is the last event.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,8 +70,10 @@ class Node {
   /// (unreachable after join_time_max, refused, network) follows.
   /// `key` is what an invite or the user gave for that star: once in, it is this node's too.
   /// `look_up`: what the rendezvous servers tell is tried as well; there need be no targets then.
+  /// `keys`: what is shown at some of the targets instead.
   void join(mrt::Instant now, CommandId command, const std::vector<mrt::Address>& targets,
-            const std::optional<mrt::NetworkKey>& key = std::nullopt, bool look_up = false);
+            const std::optional<mrt::NetworkKey>& key = std::nullopt, bool look_up = false,
+            std::map<mrt::Address, mrt::NetworkKey> keys = {});
   /// Under which the network is found at the rendezvous servers; it follows from what one has to
   /// show there. Until it is known nothing is asked of them and nothing registered.
   void set_rendezvous_key(mrt::Instant now, const stun::RendezvousKey& key);

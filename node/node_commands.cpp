@@ -23,7 +23,8 @@ bool Node::State::must_be_supernode(CommandId command, const char* what) {
 }
 
 void Node::join(mrt::Instant now, CommandId command, const std::vector<mrt::Address>& targets,
-                const std::optional<mrt::NetworkKey>& key, bool look_up) {
+                const std::optional<mrt::NetworkKey>& key, bool look_up,
+                std::map<mrt::Address, mrt::NetworkKey> keys) {
   State& s = *state_;
   if (key && key->access == mrt::Access::secret &&
       (key->secret.empty() || key->secret.size() > secret_bytes_max)) {
@@ -52,7 +53,10 @@ void Node::join(mrt::Instant now, CommandId command, const std::vector<mrt::Addr
     JoinSearch wanted;
     wanted.command = command;
     wanted.targets = usable;
-    if (!s.config.endpoint.plain) wanted.key = key;
+    if (!s.config.endpoint.plain) {
+      wanted.key = key;
+      wanted.keys = std::move(keys);
+    }
     if (asks_servers) wanted.look_up_ends = now + join_time_max;
     s.start_join(now, std::move(wanted));
   }

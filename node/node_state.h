@@ -94,7 +94,7 @@ struct JoinSearch {
   CommandId command;
   std::vector<mrt::Address> targets;             // in the order in which they were learnt
   std::optional<mrt::NetworkKey> key;            // to call with; else the own one
-  std::map<mrt::Address, mrt::NetworkKey> keys;  // where a Redirect told another
+  std::map<mrt::Address, mrt::NetworkKey> keys;  // where another is shown
   std::map<mrt::Address, mrt::ConnectionId> tried;
   // One candidate is asked at a time: several addresses may be one supernode's.
   std::set<mrt::ConnectionId> waiting;                // connected, and not asked yet

@@ -260,7 +260,7 @@ DriverCore::State::Watch* DriverCore::State::watch_for(const Path& path) const {
     const bool port_fits = path.local.port == 0 || path.local.port == bound.port;
     const bool ip_fits =
         path.local.is_unspecified() || bound.is_unspecified() || path.local.ip == bound.ip;
-    const bool reaches = !watch->socket->is_confined() || path.remote.is_loopback();
+    const bool reaches = watch->socket->reaches(path.remote);
     const int score = (port_fits ? 4 : 0) + (ip_fits ? 2 : 0) + (reaches ? 1 : 0);
     if (score > best_score) {
       best = watch.get();

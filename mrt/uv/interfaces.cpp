@@ -15,6 +15,16 @@ static bool is_v6_link_local(const Address& address) {
   return !address.is_v4() && address.ip[0] == 0xfe && (address.ip[1] & 0xc0) == 0x80;
 }
 
+/// The ones that a netmask begins with.
+static unsigned prefix_bits(const uv_interface_address_t& one) {
+  const bool v4 = one.address.address4.sin_family == AF_INET;
+  const auto* bytes = v4 ? reinterpret_cast<const uint8_t*>(&one.netmask.netmask4.sin_addr)
+                         : reinterpret_cast<const uint8_t*>(&one.netmask.netmask6.sin6_addr);
+  unsigned bits = 0;
+  while (bits < (v4 ? 32u : 128u) && (bytes[bits / 8] & (0x80u >> (bits % 8))) != 0) ++bits;
+  return bits;
+}
+
 std::vector<LocalAddress> local_addresses() {
   std::vector<LocalAddress> out;
   uv_interface_address_t* list = nullptr;
@@ -28,7 +38,7 @@ std::vector<LocalAddress> local_addresses() {
     Address address = from_sockaddr(reinterpret_cast<const sockaddr*>(&storage));
     address.port = 0;
     if (address.is_unspecified() || is_v6_link_local(address)) continue;
-    out.push_back({address, list[i].name, list[i].is_internal != 0});
+    out.push_back({address, list[i].name, list[i].is_internal != 0, prefix_bits(list[i])});
   }
   uv_free_interface_addresses(list, count);
   std::sort(out.begin(), out.end(), [](const LocalAddress& a, const LocalAddress& b) {

@@ -14,6 +14,7 @@ struct LocalAddress {
   Address address;  // port 0
   std::string interface;
   bool loopback = false;
+  unsigned prefix_bits = 0;  // of its network; of an IPv4 address at most 32
 };
 
 /// Sorted by address, so that two calls on an unchanged host are equal. Without IPv6

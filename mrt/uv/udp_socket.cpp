@@ -150,6 +150,7 @@ std::unique_ptr<UdpSocket> UdpSocket::open(const Address& bind_to, const SocketC
   }
   std::unique_ptr<UdpSocket> out(new UdpSocket(fd, bind_to));
   if (family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  if (config.shared) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   SocketAddress name = to_sockaddr(bind_to);
   auto* const raw = reinterpret_cast<sockaddr*>(&name.storage);
   if (bind(fd, raw, name.size) != 0 || getsockname(fd, raw, &name.size) != 0) {
@@ -190,7 +191,7 @@ size_t UdpSocket::send(const Transmit& batch, ByteView bytes) {
   CHECK(bytes.size() == batch.size && batch.segment_size > 0);
   CHECK(batch.path.remote.is_v4() == local_.is_v4());
   const size_t datagrams = datagram_count(batch.size, batch.segment_size);
-  if (is_confined() && !batch.path.remote.is_loopback()) {
+  if (!reaches(batch.path.remote)) {
     stats_.lost_confined += datagrams;
     return batch.size;
   }
@@ -228,8 +229,7 @@ bool UdpSocket::is_pinned(const Path& path) const {
 
 /// One message to the kernel, and nothing beside it that has to be counted.
 bool UdpSocket::goes_whole(const Transmit& batch) const {
-  return (segments_ || batch.size <= batch.segment_size) &&
-         (!is_confined() || batch.path.remote.is_loopback());
+  return (segments_ || batch.size <= batch.segment_size) && reaches(batch.path.remote);
 }
 
 size_t UdpSocket::send_all(std::span<const Outgoing> all, size_t& part) {

@@ -6,7 +6,8 @@
 //
 // 1. Datagrams are never fragmented: DF is set, what does not fit is lost and counted.
 // 2. A datagram that came to one of several local addresses is answered from that one.
-// 3. A socket bound to loopback sends nothing beyond it.
+// 3. A socket bound to loopback sends nothing beyond it. (To an IPv4 group it may send: from there
+//    the kernel takes the loopback device, for the address is that one's.)
 // 4. What ICMP says (connection refused, unreachable) is counted and ignored: it is a
 //    hint that anybody can forge, never proof of death.
 // 5. An IPv6 socket carries no IPv4, so 0.0.0.0 and [::] may share a port.
@@ -34,6 +35,8 @@ struct SocketConfig {
   size_t send_buffer_bytes = 1024 * 1024;
   // Let the kernel cut and join batches. THUBAN_NO_GSO=1 in the environment forbids it too.
   bool segmentation = true;
+  // Others on this host may bind the same: for a group that all of them hear (multicast.h).
+  bool shared = false;
 };
 
 /// Why a socket could not be opened: an errno, and words for a user.
@@ -115,6 +118,9 @@ class UdpSocket {
   /// As bound, with the port that the kernel chose.
   const Address& local() const { return local_; }
   bool is_confined() const { return local_.is_loopback(); }
+  bool reaches(const Address& remote) const {
+    return !is_confined() || remote.is_loopback() || (remote.is_v4() && remote.is_multicast());
+  }
   /// Payload that the kernel granted to hold (it keeps as much again for bookkeeping):
   /// EndpointConfig::socket_buffer_bytes.
   size_t receive_buffer_bytes() const { return receive_buffer_bytes_; }

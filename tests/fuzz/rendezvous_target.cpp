@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// What anybody says to a rendezvous server and to a client of one. The input is datagrams, each
-// behind a byte that says to whom it goes and what of it is made right (cookie, signature,
-// transaction), and a byte for its size.
+// What anybody says to a rendezvous server, to a client of one, and to a beacon. The input is
+// datagrams, each behind a byte that says to whom it goes and what of it is made right (cookie,
+// signature, transaction, mark), and a byte for its size. A beacon hears each of them.
 #include <algorithm>
 
 #include "fuzz/targets.h"
 #include "mrt/base/check.h"
+#include "stun/beacon.h"
 #include "stun/rendezvous_candidates.h"
 #include "stun/rendezvous_client.h"
 #include "stun/rendezvous_server.h"
@@ -110,6 +111,49 @@ class Pair {
   uint64_t transaction_ = 0;
 };
 
+/// A beacon that asks for a network and answers for it.
+class Neighbour {
+ public:
+  Neighbour() {
+    beacon_.answer_for(Answering{"lab", {Address::v4(0, 0, 0, 0, 7777)}, 1});
+    asked_ = ask({});
+  }
+
+  void hear(mrt::Instant now, Bytes datagram, bool marked) {
+    if (auto said = parse_beacon(datagram); said && marked) {
+      const bool answers = said->kind == BeaconKind::answer;
+      if (answers) said->nonce = asked_.nonce;
+      said->mark = beacon_mark(said->kind, "lab", said->nonce);
+      datagram = write_beacon(*said);
+    }
+    beacon_.on_datagrams(now, {{}, near_}, mrt::Ecn::not_ect, datagram.size(), datagram);
+    beacon_.on_timeout(now);
+    CHECK(beacon_.next_timeout() > now && beacon_.is_consistent());
+    Bytes buffer(mrt::batch_bytes_max);
+    while (const auto batch = beacon_.poll_transmit(now, buffer)) {
+      CHECK(parse_beacon(mrt::ByteView(buffer).first(batch->size)));
+      CHECK(batch->path.remote == near_ || batch->path.remote.is_multicast());
+    }
+    while (const auto found = beacon_.poll_event()) {
+      CHECK(found->addresses.size() <= Beacon::candidates_max);
+      for (const Address& address : found->addresses) CHECK(address.ip == near_.ip);
+      asked_ = ask(now);
+    }
+  }
+
+ private:
+  BeaconMessage ask(mrt::Instant now) {
+    beacon_.ask(now, "lab");
+    Bytes buffer(mrt::batch_bytes_max);
+    const auto batch = beacon_.poll_transmit(now, buffer);
+    return *parse_beacon(mrt::ByteView(buffer).first(batch->size));
+  }
+
+  Address near_ = Address::v4(192, 168, 7, 9, 50'000);
+  Beacon beacon_{{{Address::v4(192, 168, 7, 5, 40'000), 24}}, mrt::seed_from(3)};
+  BeaconMessage asked_;
+};
+
 }  // namespace
 
 void rendezvous(mrt::ByteView input) {
@@ -117,7 +161,13 @@ void rendezvous(mrt::ByteView input) {
     const Bytes again = write_rendezvous(*message);
     CHECK(std::equal(again.begin(), again.end(), input.begin(), input.end()));
   }
+  if (const auto message = parse_beacon(input)) {
+    const Bytes again = write_beacon(*message);
+    CHECK(std::equal(again.begin(), again.end(), input.begin(), input.end()));
+  }
   Pair pair;
+  Neighbour neighbour;
+  mrt::Instant now;
   mrt::Reader in(input);
   while (in.remaining() >= 2) {
     const uint8_t how = in.u8();
@@ -127,6 +177,8 @@ void rendezvous(mrt::ByteView input) {
     pair.pass_time(std::chrono::milliseconds(how >> 3) * 100);
     if (bytes.empty()) continue;
     const Bytes datagram(bytes.begin(), bytes.end());
+    now += std::chrono::milliseconds(how >> 3);
+    neighbour.hear(now, datagram, (how & 2) != 0);
     (how & 1) != 0 ? pair.to_client(datagram, (how & 2) != 0)
                    : pair.to_server(datagram, (how & 2) != 0, (how & 4) != 0);
   }

@@ -151,8 +151,7 @@ Node& Star::start(const std::string& nick, const std::vector<std::string>& argum
   std::filesystem::create_directory(home / "downloads");
   Launch launch{arguments, home, place.environment};
   launch.network = place.network;
-  const std::vector<std::string> common = {"--json",   "--nick", nick,  "--bind",
-                                           place.bind, "--nat",  "none"};
+  const std::vector<std::string> common = {"--json", "--nick", nick, "--bind", place.bind};
   launch.arguments.insert(launch.arguments.end(), common.begin(), common.end());
   const auto given = [&](const char* option) {
     return std::find(arguments.begin(), arguments.end(), option) != arguments.end();

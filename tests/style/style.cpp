@@ -35,10 +35,11 @@ struct Layer {
   bool driver;  // knows the operating system
   std::vector<std::string_view> may_include;
 };
-const std::array<Layer, 9> layers{{
+const std::array<Layer, 10> layers{{
     {"mrt/base/", false, {"mrt/base/"}},
     {"mrt/uv/", true, {"mrt/"}},
     {"mrt/", false, {"mrt/base/", "mrt/"}},
+    {"stun/uv/", true, {"mrt/", "stun/"}},
     {"stun/", false, {"mrt/base/", "stun/"}},
     {"node/uv/", true, {"mrt/", "stun/", "node/"}},
     {"node/sim/", false, {"mrt/", "stun/", "node/"}},
