@@ -265,6 +265,11 @@ void visit(F& f, Ordered& m) {
 }
 
 template <class F>
+void visit(F& f, Carried& m) {
+  visit(f, m.message);
+}
+
+template <class F>
 void visit(F& f, Holds& m) {
   f.field(m.epoch);
   f.field(m.seq);

@@ -191,6 +191,12 @@ struct Ordered {
   mrt::Signature signature{};  // the sender's, as in its Publish
 };
 
+/// A member brings what somebody said elsewhere, as it was placed there. Not an Ordered: of those
+/// that the member placed as a supernode some may be under way when it comes.
+struct Carried {
+  Ordered message;
+};
+
 /// What a broadcast takes of a limit in bytes, wherever it is kept.
 inline size_t kept_size(const mrt::Bytes& body) { return body.size() + sizeof(mrt::Signature); }
 
@@ -302,7 +308,7 @@ struct Introduce {
 using Message =
     std::variant<Hello, Welcome, Redirect, Refuse, RosterUpdate, StandingOffers, Ready, Publish,
                  Ordered, Holds, Stable, Tell, TellResult, Leave, SupernodeClose, Suspect, Gather,
-                 Survivor, Want, Merge, MergeFailed, Heartbeat, Introduce>;
+                 Survivor, Want, Merge, MergeFailed, Heartbeat, Introduce, Carried>;
 
 /// The message without its length. What is longer than a limit is a bug of the caller.
 mrt::Bytes encode(const Message& message);

@@ -140,6 +140,7 @@ void Node::State::on_uplink_message(mrt::Instant now, Link& link, const Message&
 
 void Node::State::on_member_message(mrt::Instant now, Link& link, const Message& message) {
   if (const auto* m = std::get_if<Publish>(&message)) return on_publish(now, link, *m);
+  if (const auto* m = std::get_if<Carried>(&message)) return on_carried(now, link, m->message);
   if (const auto* m = std::get_if<Merge>(&message)) return on_merge(now, link, *m);
   if (const auto* m = std::get_if<Introduce>(&message)) return on_introduction_asked(now, link, *m);
   if (std::get_if<Leave>(&message)) return remove_member(now, link.peer, GoneReason::quit);

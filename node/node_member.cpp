@@ -125,8 +125,6 @@ void Node::State::on_ordered(mrt::Instant now, Link& link, const Ordered& messag
     order.take(message);
     order.deliver_up_to(order.last());
     migration.on_filled(now, order.last());
-  } else if (link.member) {
-    on_carried(now, link, message);
   }
 }
 
@@ -164,7 +162,7 @@ void Node::State::send_pending(mrt::Instant now) {
 void Node::State::send_carried(mrt::Instant now) {
   if (is_supernode() || !synced || !uplink_id || !migration.is_steady()) return;
   for (const auto& [key, message] : order.carried()) {
-    if (!is_here(message.id)) send(now, *uplink(), message);
+    if (!is_here(message.id)) send(now, *uplink(), Carried{message});
   }
 }
 

@@ -119,7 +119,11 @@ void StarWorld::lead(ConnectionId id, mrt::Reader& script) {
 
 void StarWorld::repeat(ConnectionId id, mrt::Reader& script) {
   if (liar_heard_.empty()) return;
-  Bytes message = liar_heard_[script.u8() % liar_heard_.size()];
+  const uint8_t which = script.u8();
+  Bytes message = liar_heard_[which % liar_heard_.size()];
+  const auto heard = decode(message);
+  const auto* placed = heard ? std::get_if<Ordered>(&*heard) : nullptr;
+  if (placed && which % 2 == 1) message = encode(Carried{*placed});  // as if said elsewhere
   change(message, script);
   say(id, message);
 }

@@ -104,6 +104,7 @@ class Draw {
     all(m.place, m.key, m.id.incarnation, m.id.number, m.nick, m.kind, m.body);
     m.id.sender = node_id_of(m.key);
   }
+  void one(Carried& m) { one(m.message); }
   void one(Holds& m) { all(m.epoch, m.seq); }
   void one(Stable& m) { all(m.epoch, m.seq); }
   void one(Tell& m) { all(m.from, m.to, m.number, m.ephemeral, m.sealed); }

@@ -29,7 +29,7 @@ struct Carrying {
     said.signature = sign_broadcast({absent.identity(), "stage"}, said);
     const MessageId id{absent.id(), said.incarnation, said.number};
     const mrt::PublicKey key = absent.identity().public_key();
-    carrier.say(Ordered{{{1}, {1}}, id, "x", kind, said.body, key, said.signature});
+    carrier.say(Carried{{{{1}, {1}}, id, "x", kind, said.body, key, said.signature}});
     stage.run(milliseconds(200));
   }
 

@@ -18,8 +18,8 @@ using std::chrono::seconds;
 namespace {
 
 /// Anna's star with Bert. Mallory was in its line before; Carl is not here, and did speak.
-struct Carried {
-  Carried() {
+struct Carriers {
+  Carriers() {
     REQUIRE(bert.join(anna.at()));
     anna->chat(stage.now(), {1}, "before");
     mallory.join(anna.at());
@@ -65,10 +65,10 @@ struct Carried {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Carried, "what one who is away has signed gets its place, and keeps its proof") {
-  mallory.say(said(1));
-  mallory.say(said(2, "too"));
-  mallory.say(said(1));
+TEST_CASE_FIXTURE(Carriers, "what one who is away has signed gets its place, and keeps its proof") {
+  mallory.say(Carried{said(1)});
+  mallory.say(Carried{said(2, "too")});
+  mallory.say(Carried{said(1)});
   stage.run(milliseconds(300));
   CHECK(heard_by_bert() == Texts{"carl: true", "carl: too"});
   const auto placed = mallory.heard<Ordered>();
@@ -76,7 +76,7 @@ TEST_CASE_FIXTURE(Carried, "what one who is away has signed gets its place, and 
   for (const Ordered& message : placed) CHECK(is_proven(message, "stage"));
 }
 
-TEST_CASE_FIXTURE(Carried, "what is said by those who are here can be proven later") {
+TEST_CASE_FIXTURE(Carriers, "what is said by those who are here can be proven later") {
   bert->chat(stage.now(), {2}, "by a member");
   anna->chat(stage.now(), {3}, "by the supernode");
   stage.run(milliseconds(300));
@@ -85,7 +85,7 @@ TEST_CASE_FIXTURE(Carried, "what is said by those who are here can be proven lat
   for (const Ordered& message : placed) CHECK(is_proven(message, "stage"));
 }
 
-TEST_CASE_FIXTURE(Carried, "nobody puts words into the mouth of one who is away") {
+TEST_CASE_FIXTURE(Carriers, "nobody puts words into the mouth of one who is away") {
   Ordered forged = said(1);
   SUBCASE("unsigned") { forged.signature = {}; }
   SUBCASE("other words") { forged.body = {'f'}; }
@@ -100,7 +100,7 @@ TEST_CASE_FIXTURE(Carried, "nobody puts words into the mouth of one who is away"
     const Publish own{{44}, 1, forged.kind, forged.body};
     forged.signature = sign_broadcast({mallory.identity(), "stage"}, own);
   }
-  mallory.say(forged);
+  mallory.say(Carried{forged});
   stage.run(milliseconds(300));
   CHECK(heard_by_bert().empty());
   CHECK(anna.told<ChatDelivered>().empty());
@@ -108,15 +108,15 @@ TEST_CASE_FIXTURE(Carried, "nobody puts words into the mouth of one who is away"
   CHECK(anna.told<Noted>().size() == 1);
   // It may have been deceived itself; and what is true is taken after it.
   CHECK_FALSE(mallory.line().closed);
-  mallory.say(said(1));
+  mallory.say(Carried{said(1)});
   stage.run(milliseconds(300));
   CHECK(heard_by_bert() == Texts{"carl: true"});
 }
 
-TEST_CASE_FIXTURE(Carried, "what no message says is not carried, signed or not") {
-  mallory.say(said(0));
-  mallory.say(said(1, "h\xff"));
-  mallory.say(said(1, "no offer", "stage", BroadcastKind::offer));
+TEST_CASE_FIXTURE(Carriers, "what no message says is not carried, signed or not") {
+  mallory.say(Carried{said(0)});
+  mallory.say(Carried{said(1, "h\xff")});
+  mallory.say(Carried{said(1, "no offer", "stage", BroadcastKind::offer)});
   stage.run(milliseconds(300));
   CHECK(heard_by_bert().empty());
   CHECK(mallory.heard<Ordered>().empty());
@@ -124,30 +124,38 @@ TEST_CASE_FIXTURE(Carried, "what no message says is not carried, signed or not")
   CHECK_FALSE(mallory.line().closed);
 }
 
-TEST_CASE_FIXTURE(Carried, "who was never in this line carries nothing") {
+TEST_CASE_FIXTURE(Carriers, "what a newcomer had placed as a supernode, and comes late, is not carried") {
+  mallory.say(said(2, "too"));
+  mallory.say(Carried{said(1)});
+  mallory.say(Carried{said(2, "too")});
+  stage.run(milliseconds(300));
+  CHECK(heard_by_bert() == Texts{"carl: true", "carl: too"});
+}
+
+TEST_CASE_FIXTURE(Carriers, "who was never in this line carries nothing") {
   Hostile trudy{stage, remote(5), 5};
   trudy.join(anna.at());
-  trudy.say(said(1));
+  trudy.say(Carried{said(1)});
   stage.run(milliseconds(300));
   CHECK(heard_by_bert().empty());
 }
 
-TEST_CASE_FIXTURE(Carried, "who is carried is taken for nobody who is here") {
+TEST_CASE_FIXTURE(Carriers, "who is carried is taken for nobody who is here") {
   Ordered renamed = said(1);
   renamed.nick = "bert";
-  mallory.say(renamed);
+  mallory.say(Carried{renamed});
   stage.run(milliseconds(300));
   CHECK(heard_by_bert() == Texts{"bert-2: true"});
 }
 
-TEST_CASE_FIXTURE(Carried,
+TEST_CASE_FIXTURE(Carriers,
                   "a hostile carrier has no more proven than its share, others do not wait") {
   // Each with another forged text: nothing is known from before.
   constexpr size_t count = 2'000;
   Ordered forged = said(1);
   for (uint64_t i = 1; i <= count; ++i) {
     forged.body = {static_cast<uint8_t>('a' + i % 26)};
-    mallory.say(forged);
+    mallory.say(Carried{forged});
   }
   mallory.say(Publish{mallory.life(), 1, BroadcastKind::chat, {'m'}});
   stage.run(milliseconds(1'500));
@@ -160,10 +168,10 @@ TEST_CASE_FIXTURE(Carried,
   CHECK(anna.told<Noted>().size() == 1);
 }
 
-TEST_CASE_FIXTURE(Carried, "a long text counts for what it costs to prove") {
+TEST_CASE_FIXTURE(Carriers, "a long text counts for what it costs to prove") {
   Ordered forged = said(1, std::string(text_bytes_max, 'x'));
   forged.signature = {};
-  for (int i = 0; i < 240; ++i) mallory.say(forged);  // five each: 1,200
+  for (int i = 0; i < 240; ++i) mallory.say(Carried{forged});  // five each: 1,200
   mallory.say(Publish{mallory.life(), 1, BroadcastKind::chat, {'m'}});
   stage.run(milliseconds(900));
   CHECK(heard_by_bert().empty());
@@ -171,8 +179,8 @@ TEST_CASE_FIXTURE(Carried, "a long text counts for what it costs to prove") {
   CHECK(heard_by_bert() == Texts{"mallory: m"});
 }
 
-TEST_CASE_FIXTURE(Carried, "what is known already is not proven once more") {
-  for (int i = 0; i < 2'000; ++i) mallory.say(said(1));
+TEST_CASE_FIXTURE(Carriers, "what is known already is not proven once more") {
+  for (int i = 0; i < 2'000; ++i) mallory.say(Carried{said(1)});
   mallory.say(Publish{mallory.life(), 1, BroadcastKind::chat, {'m'}});
   stage.run(milliseconds(500));  // within what a member may say
   CHECK(heard_by_bert() == Texts{"carl: true", "mallory: m"});

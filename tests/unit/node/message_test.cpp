@@ -64,7 +64,14 @@ static std::vector<Message> samples() {
           Merge{2, {here}, {}},
           MergeFailed{2, true, "no"},
           Heartbeat{{3}, node_id(2), 11, 25, {node_id(4)}},
-          Introduce{node_id(1), {here, six}}};
+          Introduce{node_id(1), {here, six}},
+          Carried{{{{3}, {11}},
+                   {node_id_of(key), {77}, 5},
+                   "anna",
+                   BroadcastKind::chat,
+                   {1, 2, 3},
+                   key,
+                   signature}}};
 }
 
 TEST_CASE("every message reads back as it was written, and its bytes are canonical") {
