@@ -76,6 +76,7 @@ App::App(const Options& options, Task& task, mrt::NetworkKey key)
 
 App::~App() {
   rendezvous_keys_.reset();
+  port_mapping_.reset();
   neighbourhood_.reset();
   session_.reset();
   remember_.reset();
@@ -321,7 +322,27 @@ void App::on_roster(const node::RosterChanged& roster) {
   for (const node::Peer& peer : roster.peers) {
     if (peer.node == node().id()) rank = peer.rank;
   }
-  neighbourhood_->answer_for(roster.epoch == node::Epoch{} ? "" : options_.network, rank);
+  const bool in_star = roster.epoch != node::Epoch{};
+  neighbourhood_->answer_for(in_star ? options_.network : "", rank);
+  if (in_star && task_.is_talkative() && !port_mapping_) map_port();
+}
+
+/// Others are to reach this node from beyond its gateway, who wait for it to be their supernode or
+/// fetch files of it. A command that ends by itself is not there for long enough.
+void App::map_port() {
+  const auto gateway = stun::uv::default_gateway();
+  if (!gateway) return;
+  for (const mrt::Address& at : session_->addresses()) {
+    if (at.ip != gateway->own.ip) continue;
+    port_mapping_ = std::make_unique<stun::uv::PortMapping>(&loop_, *gateway, at.port, [this] {
+      session_->set_mapped(port_mapping_->addresses());
+      for (const mrt::Address& mapped : port_mapping_->addresses()) {
+        view_->show(node::Noted{"the gateway leads " + mapped.to_string() + " to this node"});
+      }
+      if (!leaving_) task_.on_reachable(*this);
+    });
+    return;
+  }
 }
 
 void App::remember_peers() {
@@ -390,9 +411,10 @@ void App::finish() {
   const auto on_closed = [this] {
     if (--parts_open_ == 0) uv_stop(&loop_);
   };
-  parts_open_ = neighbourhood_ ? 2 : 1;
+  parts_open_ = 1 + (neighbourhood_ ? 1 : 0) + (port_mapping_ ? 1 : 0);
   session_->close(on_closed);
   if (neighbourhood_) neighbourhood_->close(on_closed);
+  if (port_mapping_) port_mapping_->close(on_closed);
 }
 
 void App::end_at_once(ExitCode code) {

@@ -27,6 +27,7 @@
 #include "client/state_dir.h"
 #include "client/view.h"
 #include "stun/uv/neighbourhood.h"
+#include "stun/uv/port_mapping.h"
 
 namespace client {
 
@@ -46,6 +47,8 @@ class Task {
   /// A download was placed at `path` (`was_there`: it had been there before). Where it lies in
   /// the end.
   virtual std::string place(App&, const std::string& path, bool /*was_there*/) { return path; }
+  /// Others reach this node at other addresses than before.
+  virtual void on_reachable(App&) {}
   virtual void on_resize() {}
   /// Ctrl-Z, and back again.
   virtual void on_suspend() {}
@@ -111,6 +114,7 @@ class App {
   void join_near(const std::vector<mrt::Address>& found);
   void begin_join(node::CommandId id, const Target& target, const std::vector<mrt::Address>& near);
   void on_roster(const node::RosterChanged& roster);
+  void map_port();
   void on_keys_logged(const node::KeysLogged& logged);
   /// False.
   bool fail_early(node::ErrorCode code, const std::string& why);
@@ -135,6 +139,7 @@ class App {
   std::unique_ptr<Session> session_;
   std::unique_ptr<RendezvousKeys> rendezvous_keys_;         // where there are servers
   std::unique_ptr<stun::uv::Neighbourhood> neighbourhood_;  // where --nat allows it
+  std::unique_ptr<stun::uv::PortMapping> port_mapping_;     // once it is in a star, likewise
   std::unique_ptr<Sought> sought_;
   std::optional<node::CommandId> nobody_near_;  // the join of a network that no neighbour is of
   std::unique_ptr<Signals> signals_;
@@ -143,7 +148,7 @@ class App {
   std::map<node::CommandId, std::string> commands_;
   std::optional<node::CommandId> joining_;  // by look-up, under a key that may be another star's
   uint64_t commands_begun_ = 0;
-  int parts_open_ = 0;  // session and neighbourhood
+  int parts_open_ = 0;  // session, neighbourhood, port mapping
   ExitCode exit_code_ = ExitCode::done;
   std::string reason_;
   bool open_told_ = false;  // since it is in this star

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <utility>
 
 #include "client/access.h"
 #include "client/completion.h"
@@ -23,7 +24,7 @@ static std::vector<std::string> completions(App& app, std::string_view line) {
 
 void PromptTask::on_start(App& app) {
   interpreter_ = std::make_unique<Interpreter>(app);
-  if (hosts()) app.view().show(app.invite());
+  show_invite(app);
   if (reads_input()) open_input(app);
   if (can_ask(options_)) {
     interpreter_->ask_password = [this, &app](const std::string& why, auto on_answer) {
@@ -39,6 +40,13 @@ void PromptTask::on_start(App& app) {
   } else {
     offer_files(app);
   }
+}
+
+/// Where this node hosts, and it is another one than before.
+void PromptTask::show_invite(App& app) {
+  if (!hosts()) return;
+  const Invited invited = app.invite();
+  if (std::exchange(invite_shown_, invited.invite) != invited.invite) app.view().show(invited);
 }
 
 void PromptTask::open_input(App& app) {
@@ -97,7 +105,7 @@ void PromptTask::on_event(App& app, const node::Event& event) {
   }
   interpreter_->on_event(event);
   // The invite that was shown leads into a star that is no more.
-  if (std::holds_alternative<node::AccessChanged>(event) && hosts()) app.view().show(app.invite());
+  if (std::holds_alternative<node::AccessChanged>(event)) show_invite(app);
   if (!first_join_ || interpreter_->is_joining()) return;
   first_join_ = false;
   offer_files(app);

@@ -21,6 +21,7 @@ class PromptTask final : public Task {
   void on_start(App& app) override;
   void on_event(App& app, const node::Event& event) override;
   bool on_password_wanted(App& app, const node::CommandFailed& failed) override;
+  void on_reachable(App& app) override { show_invite(app); }
   void on_resize() override;
   void on_suspend() override;
   void on_resume() override;
@@ -33,11 +34,13 @@ class PromptTask final : public Task {
   bool hosts() const {
     return !options_.target && (options_.verb == Verb::host || options_.verb == Verb::share);
   }
+  void show_invite(App& app);
   void open_input(App& app);
   void ask_password(App& app, const std::string& why, Interpreter::OnAnswer on_answer);
   void offer_files(App& app);
 
   const Options& options_;
+  std::string invite_shown_;
   bool first_join_ = false;  // under way: where it fails the run has failed
   std::unique_ptr<Interpreter> interpreter_;
   std::unique_ptr<Prompt> prompt_;

@@ -59,7 +59,7 @@ Session::Session(uv_loop_t* loop, mrt::uv::Sockets sockets, SessionConfig config
         on_file_result(std::move(result));
       }) {
   config.node.sockets = bound_addresses(sockets);
-  addresses_ = reachable_addresses(config.node.sockets, mrt::uv::local_addresses());
+  addresses_ = local_ = reachable_addresses(config.node.sockets, mrt::uv::local_addresses());
   config.node.addresses = addresses_;
   auto& buffer_bytes = config.node.endpoint.socket_buffer_bytes;
   buffer_bytes = smallest_buffer(sockets, buffer_bytes);
@@ -80,6 +80,14 @@ Session::Session(uv_loop_t* loop, mrt::uv::Sockets sockets, SessionConfig config
 }
 
 Session::~Session() = default;
+
+void Session::set_mapped(const std::vector<mrt::Address>& mapped) {
+  addresses_ = local_;
+  // Behind the first: who is on the LAN takes the shorter way.
+  addresses_.insert(addresses_.begin() + 1, mapped.begin(), mapped.end());
+  node_->set_addresses(now(), addresses_);
+  wake();
+}
 
 void Session::on_event(mrt::Instant, node::Event& event) {
   if (auto* request = std::get_if<node::FileRequest>(&event)) {

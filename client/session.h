@@ -55,6 +55,8 @@ class Session {
   void wake() { driver_->wake(); }
   /// How others reach this node, the best first.
   const std::vector<mrt::Address>& addresses() const { return addresses_; }
+  /// And from beyond the gateway, which leads these here.
+  void set_mapped(const std::vector<mrt::Address>& mapped);
 
   void close(std::function<void()> done);
 
@@ -69,7 +71,7 @@ class Session {
   void on_part_closed();
 
   Actions actions_;
-  std::vector<mrt::Address> addresses_;
+  std::vector<mrt::Address> local_, addresses_;
   std::unique_ptr<node::Node> node_;
   std::unique_ptr<Impaired<node::Node>> impaired_;
   std::unique_ptr<PlainDriver> plain_driver_;

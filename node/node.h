@@ -77,6 +77,8 @@ class Node {
   /// Under which the network is found at the rendezvous servers; it follows from what one has to
   /// show there. Until it is known nothing is asked of them and nothing registered.
   void set_rendezvous_key(mrt::Instant now, const stun::RendezvousKey& key);
+  /// How others reach it now: the host's addresses have changed, or a gateway leads here.
+  void set_addresses(mrt::Instant now, const std::vector<mrt::Address>& addresses);
   /// `A`: a few tiny packets that open this side's NAT for that address.
   void allow(mrt::Instant now, CommandId command, const mrt::Address& address);
   /// To everyone. The number of the message (OwnStable tells when it is safe); 0 where it failed.

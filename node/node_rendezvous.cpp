@@ -84,6 +84,11 @@ bool Node::State::open_nat(mrt::Instant now, const mrt::Address& address) {
   return true;
 }
 
+void Node::set_addresses(mrt::Instant now, const std::vector<mrt::Address>& addresses) {
+  state_->config.addresses = addresses;
+  state_->after_input(now);
+}
+
 void Node::set_rendezvous_key(mrt::Instant now, const stun::RendezvousKey& key) {
   if (!state_->rendezvous) return;
   state_->rendezvous->set_key(now, key);

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "client/doctor/findings.h"
+#include "client/doctor/gateway_examination.h"
 #include "client/json.h"
 #include "client/resolve.h"
 #include "client/signals.h"
@@ -163,6 +164,9 @@ ExitCode Doctor::run() {
   say(findings_of({first.receive_buffer_bytes(), config.receive_buffer_bytes,
                    first.send_buffer_bytes(), config.send_buffer_bytes, first.segments(),
                    first.coalesces()}));
+  if (options_.nat && !first.is_confined()) {
+    if (const auto gateway = examine_gateway()) say(finding_of(*gateway));
+  }
   const auto asked = servers();
   if (asked.empty()) {
     if (!options_.stun.empty()) return ExitCode::unreachable;

@@ -96,6 +96,31 @@ Finding mapped_finding(const NatFacts& facts) {
   return {"mapped-address", true, text};
 }
 
+const char* name_of(stun::PortMapProtocol protocol) {
+  switch (protocol) {
+    case stun::PortMapProtocol::pcp:
+      return "PCP";
+    case stun::PortMapProtocol::nat_pmp:
+      return "NAT-PMP";
+    case stun::PortMapProtocol::upnp:
+      return "UPnP";
+  }
+  return "";
+}
+
+/// Without its port.
+std::string host_of(const mrt::Address& address) {
+  const std::string text = address.to_string();
+  return text.substr(0, text.rfind(':'));
+}
+
+/// RFC 1918, and the carriers' (RFC 6598). REQUIRES: IPv4.
+bool is_private(const mrt::Address& address) {
+  const uint8_t a = address.ip[12], b = address.ip[13];
+  return a == 10 || (a == 172 && b >= 16 && b < 32) || (a == 192 && b == 168) ||
+         (a == 100 && b >= 64 && b < 128);
+}
+
 }  // namespace
 
 std::vector<Finding> findings_of(const SocketFacts& facts) {
@@ -128,6 +153,44 @@ std::vector<Finding> findings_of(const NatFacts& facts) {
        fmt::format("{}: {} ({}; mapping {}, filtering {})", family_of(facts), to_text(found.type),
                    meaning_of(found.type), to_text(found.mapping), to_text(found.filtering)),
        fix});
+  return out;
+}
+
+Finding finding_of(const GatewayFacts& facts) {
+  const std::string gateway = host_of(facts.gateway), own = host_of(facts.own);
+  std::string offered, refused;
+  std::optional<mrt::Address> external;
+  for (const auto& [protocol, news] : facts.state) {
+    if (news.external) {
+      offered += fmt::format("{}{}", offered.empty() ? "" : " and ", name_of(protocol));
+      external = news.external;
+    } else if (news.refused != 0) {
+      refused +=
+          fmt::format("{}{}: {}", refused.empty() ? "" : ", ", name_of(protocol), news.refused);
+    }
+  }
+  Finding out{"port-mapping", false, ""};
+  const std::string by_hand =
+      fmt::format("or forward a UDP port in it to {} and start with --bind 0.0.0.0:PORT", own);
+  if (!external && refused.empty()) {
+    out.text = fmt::format("the router {} answers neither UPnP-IGD nor NAT-PMP nor PCP", gateway);
+    out.fix = fmt::format("switch UPnP-IGD, NAT-PMP or PCP on in the router (http://{}/), {}",
+                          gateway, by_hand);
+  } else if (!external) {
+    out.text = fmt::format("the router {} refuses to lead a port here ({})", gateway, refused);
+    out.fix =
+        fmt::format("allow {} to map ports in the router (http://{}/), {}", own, gateway, by_hand);
+  } else if (is_private(*external)) {
+    out.text = fmt::format(
+        "the router {} leads ports here by {}, but its own address {} is not a "
+        "public one: another NAT stands before it",
+        gateway, offered, host_of(*external));
+    out.fix = "ask the provider for a public address, or map the port on that other router too";
+  } else {
+    out.fine = true;
+    out.text = fmt::format("the router {} leads ports here by {}: {}", gateway, offered,
+                           host_of(*external));
+  }
   return out;
 }
 

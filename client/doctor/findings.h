@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "stun/probe.h"
+#include "stun/uv/port_mapping.h"
 
 namespace client {
 
@@ -39,6 +40,13 @@ struct NatFacts {
   stun::Behaviour behaviour;
 };
 std::vector<Finding> findings_of(const NatFacts& facts);
+
+/// What the router said when a port of it was asked for.
+struct GatewayFacts {
+  mrt::Address gateway, own;
+  stun::uv::PortMapState state;
+};
+Finding finding_of(const GatewayFacts& facts);
 
 /// "ok    text" or "FAULT text", and the fix below it.
 std::string to_text(const Finding& finding);

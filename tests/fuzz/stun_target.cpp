@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
 // STUN (WIRE.md 8): what is read is what would be written; a responder gives nobody more than its
-// share; a client believes nothing that cannot be.
+// share; a client believes nothing that cannot be. And what a gateway says of its ports.
 #include <algorithm>
 #include <array>
 
 #include "fuzz/targets.h"
 #include "mrt/base/check.h"
 #include "stun/client.h"
+#include "stun/port_mapper.h"
+#include "stun/rendezvous_candidates.h"
 #include "stun/responder.h"
 
 namespace fuzz {
@@ -64,7 +66,31 @@ static void check_client(ByteView bytes) {
     CHECK(stun::is_believable(answered->mapped, path.remote));
 }
 
+/// As what a gateway says: pieces of 16 bytes (NAT-PMP) or all of it (PCP), with the nonce of the
+/// question.
+static void check_port_mapper(ByteView bytes) {
+  const Address own = Address::v4(192, 168, 7, 5, 40'000);
+  const Address gateway = Address::v4(192, 168, 7, 1, stun::port_map_port);
+  mrt::Instant now;
+  stun::PortMapper mapper(now, {own, gateway, 7777}, mrt::seed_from(1));
+  std::array<uint8_t, 60> request;
+  CHECK(mapper.poll_transmit(now, request));
+  Bytes answer(bytes.begin(), bytes.end());
+  if (answer.size() >= request.size()) std::copy_n(request.begin() + 24, 12, answer.begin() + 24);
+  for (const size_t each : {size_t{0}, size_t{16}}) {
+    Bytes said = answer;
+    mapper.on_datagrams(now, {own, gateway}, mrt::Ecn::not_ect, each, said);
+    if (mapper.next_timeout() != mrt::never) mapper.on_timeout(now = mapper.next_timeout());
+    CHECK(mapper.is_consistent() && mapper.next_timeout() > now);
+    while (const auto event = mapper.poll_event()) {
+      const auto& changed = std::get<stun::PortMapChanged>(*event);
+      if (changed.external) CHECK(stun::is_plausible(*changed.external, false));
+    }
+  }
+}
+
 void stun(ByteView input) {
+  check_port_mapper(input);
   check_message(input);
   check_responder(input);
   check_client(input);

@@ -142,3 +142,25 @@ TEST_CASE("the event nat has the contract's fields and words") {
   CHECK(json["mapped"] == "192.0.2.1:5");
   CHECK(nlohmann::json::parse(nat_json({}, 7))["mapped"] == "");
 }
+
+TEST_CASE("what a router offers is said, and what mends it where it does not") {
+  using stun::PortMapProtocol;
+  GatewayFacts facts{Address::v4(192, 168, 7, 1, 0), Address::v4(192, 168, 7, 5, 0), {}};
+  const auto silent = finding_of(facts);
+  CHECK(!silent.fine);
+  CHECK(says(silent, "192.168.7.1 answers neither"));
+  CHECK(silent.fix.find("forward a UDP port in it to 192.168.7.5") != std::string::npos);
+  facts.state[PortMapProtocol::pcp] = {true, std::nullopt, 2};
+  CHECK(!finding_of(facts).fine);
+  CHECK(says(finding_of(facts), "refuses to lead a port here (PCP: 2)"));
+  facts.state[PortMapProtocol::upnp] = {true, Address::v4(192, 0, 2, 1, 7703), 0};
+  CHECK(finding_of(facts).fine);
+  CHECK(says(finding_of(facts), "leads ports here by UPnP: 192.0.2.1"));
+  // Each of these is behind another router or the provider's NAT.
+  for (const auto& outer : {Address::v4(10, 0, 0, 1, 1), Address::v4(172, 31, 0, 1, 1),
+                            Address::v4(192, 168, 1, 1, 1), Address::v4(100, 64, 0, 1, 1)}) {
+    facts.state[PortMapProtocol::upnp].external = outer;
+    CHECK(!finding_of(facts).fine);
+    CHECK(says(finding_of(facts), "another NAT stands before it"));
+  }
+}
