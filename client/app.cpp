@@ -75,6 +75,7 @@ App::App(const Options& options, Task& task, mrt::NetworkKey key)
 }
 
 App::~App() {
+  servers_.reset();
   rendezvous_keys_.reset();
   port_mapping_.reset();
   neighbourhood_.reset();
@@ -107,6 +108,8 @@ ExitCode App::run() {
   task_.on_start(*this);
   uv_run(&loop_, UV_RUN_DEFAULT);
   console_->flush(flush_milliseconds_max);
+  // A name that is still being resolved would be waited for.
+  if (servers_->is_busy()) _exit(static_cast<int>(exit_code_));
   return exit_code_;
 }
 
@@ -160,11 +163,13 @@ bool App::open_session() {
   config.node.network = options_.network;
   config.node.host =
       options_.verb == Verb::host || (options_.verb == Verb::share && !options_.target);
-  config.node.rendezvous = resolve_rendezvous();
+  config.node.awaits_rendezvous = !options_.rendezvous.empty();
   config.node.reshare = options_.reshare;
   // docs/CLI.md: "default 0 in --json, 20 on a terminal".
   const bool people = !options_.json && console_->results_are_terminal() && task_.is_talkative();
   config.node.history = options_.history.value_or(people ? 20 : 0);
+  mrt::uv::SocketError ignored;  // then nobody is asked
+  if (options_.watch_nat) config.seconds = mrt::uv::open_beside(sockets, {}, ignored);
   config.downloads = options_.downloads;
   config.impair = options_.impair;
   std::vector<mrt::Address> bound;
@@ -178,26 +183,40 @@ bool App::open_session() {
   if (options_.nat) {
     neighbourhood_ = std::make_unique<stun::uv::Neighbourhood>(&loop_, std::move(bound));
   }
-  if (options_.rendezvous.empty()) return true;
+  if (!options_.rendezvous.empty()) open_rendezvous();
+  find_servers();
+  return true;
+}
+
+void App::open_rendezvous() {
   rendezvous_keys_ = std::make_unique<RendezvousKeys>(&loop_, *state_, options_.network,
                                                       [this](const stun::RendezvousKey& key) {
                                                         node().set_rendezvous_key(now(), key);
                                                         session_->wake();
                                                       });
   rendezvous_keys_->derive(node().network_key());
-  return true;
 }
 
-/// One that is not known today is done without.
-std::vector<mrt::Address> App::resolve_rendezvous() {
-  std::vector<mrt::Address> out;
-  for (const std::string& server : options_.rendezvous) {
-    std::string why;
-    const auto addresses = resolve_all(server, why);
-    out.insert(out.end(), addresses.begin(), addresses.end());
-    if (addresses.empty()) view_->note(fmt::format("thuban: warning: rendezvous {}", why));
-  }
-  return out;
+void App::find_servers() {
+  servers_ = std::make_unique<Servers>(
+      &loop_, options_,
+      Servers::Actions{[this](const std::vector<mrt::Address>& found) {
+                         node().add_rendezvous(now(), found);
+                         session_->wake();
+                       },
+                       [this](const std::vector<mrt::Address>& found) {
+                         node().add_stun(now(), found);
+                         session_->wake();
+                       },
+                       [this](const std::string& why) { view_->note("thuban: warning: " + why); }});
+  servers_->begin();
+  const bool hosts =
+      options_.verb == Verb::host || (options_.verb == Verb::share && !options_.target);
+  if (hosts && !session_->addresses().front().is_loopback()) servers_->reach_beyond();
+}
+
+void App::expect(const std::vector<mrt::Address>& others) {
+  if (!std::all_of(others.begin(), others.end(), is_near)) servers_->reach_beyond();
 }
 
 void App::warn_early() {
@@ -247,7 +266,7 @@ void App::give_up(node::CommandFailed failed) {
 }
 
 Invited App::invite() const {
-  std::vector<mrt::Address> addresses = session_->addresses();
+  std::vector<mrt::Address> addresses = session_->node().reachable_at(invite_addresses_max);
   // On another host a loopback address leads astray.
   const auto loopback = [](const mrt::Address& address) { return address.is_loopback(); };
   const auto local =

@@ -22,6 +22,7 @@
 #include "client/keylog.h"
 #include "client/options.h"
 #include "client/rendezvous_key.h"
+#include "client/servers.h"
 #include "client/session.h"
 #include "client/signals.h"
 #include "client/state_dir.h"
@@ -83,6 +84,8 @@ class App {
   /// As Node::join(). A network that is only named is sought on this host and its LAN, then where
   /// the state folder says that it was, and at the rendezvous servers.
   void join(node::CommandId id, const Target& target);
+  /// Somebody is to be met there: where that is not near, this node's NAT is of interest.
+  void expect(const std::vector<mrt::Address>& others);
   /// Asks for a password and waits for it: where there is no prompt, nothing else to be done, and
   /// somebody to ask. `why`: what is said before it.
   std::optional<mrt::NetworkKey> ask_password(std::string_view why);
@@ -110,7 +113,8 @@ class App {
   void warn_where_open();
   std::optional<mrt::NetworkKey> key_for(const Target& target,
                                          const std::vector<mrt::Address>& addresses) const;
-  std::vector<mrt::Address> resolve_rendezvous();
+  void open_rendezvous();
+  void find_servers();
   void join_near(const std::vector<mrt::Address>& found);
   void begin_join(node::CommandId id, const Target& target, const std::vector<mrt::Address>& near);
   void on_roster(const node::RosterChanged& roster);
@@ -137,6 +141,7 @@ class App {
   std::unique_ptr<KeyLog> keylog_;
   std::unique_ptr<StateDir> state_;
   std::unique_ptr<Session> session_;
+  std::unique_ptr<Servers> servers_;
   std::unique_ptr<RendezvousKeys> rendezvous_keys_;         // where there are servers
   std::unique_ptr<stun::uv::Neighbourhood> neighbourhood_;  // where --nat allows it
   std::unique_ptr<stun::uv::PortMapping> port_mapping_;     // once it is in a star, likewise

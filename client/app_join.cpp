@@ -48,7 +48,7 @@ void App::begin_join(node::CommandId id, const Target& target,
       target.addresses.empty() ? state_->known(options_.network) : target.addresses;
   addresses.insert(addresses.end(), others.begin(), others.end());
   // An address says where; a name or an invite says which network, wherever it is by now.
-  const bool look_up = target.network && rendezvous_keys_;
+  const bool look_up = target.network && servers_->has_rendezvous();
   if (addresses.empty() && on_this_host.empty() && !look_up) {
     return on_failed({id, node::ErrorCode::unreachable,
                       fmt::format("nobody of network {} {}was ever met from here: give IP:PORT, "
@@ -72,6 +72,7 @@ void App::begin_join(node::CommandId id, const Target& target,
     // A guest, whatever is known of a star of that name elsewhere.
     if (key && !target.key) keys[one] = {};
   }
+  expect(addresses);
   addresses.insert(addresses.begin(), on_this_host.begin(), on_this_host.end());
   node().join(now(), id, addresses, key, look_up, std::move(keys));
   session_->wake();

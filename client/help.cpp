@@ -124,6 +124,9 @@ constexpr std::string_view common_options =
   --rendezvous HOST:PORT
                         a server (thuban rendezvous) that leads to networks by their
                         name and password or secret; repeatable, any may be down
+  --stun HOST:PORT      a server that says how the world sees this node; repeatable;
+                        "none": nobody is asked
+  --nat auto|none       find out which NAT is in the way, or ask nobody (THUBAN_NAT)
   --password-file FILE  the network's password, which everyone then needs;
                         it may also be in THUBAN_PASSWORD
   --ask-password        the same, typed on the terminal

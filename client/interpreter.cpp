@@ -200,7 +200,10 @@ struct Interpreter::Carry {
     self.attempt(*self.joining_, c.target, questions_of_connect);
   }
   void operator()(const Allow& c) const {
-    if (c.address) return node().allow(now(), id(), *c.address);
+    if (c.address) {
+      app().expect({*c.address});
+      return node().allow(now(), id(), *c.address);
+    }
     app().view().show(app().invite());
   }
   void operator()(const Chat& c) const {

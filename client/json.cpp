@@ -210,6 +210,13 @@ struct Fields {
     out["reason"] = node::to_text(e.reason);
     out["ms"] = mrt::to_ms(e.took);
   }
+  void operator()(const node::NatChanged& e) {
+    begin("nat");
+    out["type"] = to_text(e.behaviour.type);
+    out["mapping"] = to_text(e.behaviour.mapping);
+    out["filtering"] = to_text(e.behaviour.filtering);
+    out["mapped"] = e.behaviour.mapped ? e.behaviour.mapped->to_string() : "";
+  }
   // Of the node to the client; the client tells what comes of them as reports.
   void operator()(const node::JoinDone&) {}
   void operator()(const node::OwnStable&) {}

@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "client/help.h"
+#include "client/nat_words.h"
 #include "client/screen.h"
 #include "client/text.h"
 
@@ -92,6 +93,7 @@ struct Words {
   // Told as reports, of no interest, or a key.
   LogEntry operator()(const node::CommandFailed&) const { return {}; }
   LogEntry operator()(const node::CommandDone&) const { return {}; }
+  LogEntry operator()(const node::NatChanged& e) const { return info(nat_sentence(e.behaviour)); }
   LogEntry operator()(const node::KeysLogged&) const { return {}; }
   LogEntry operator()(const node::FileRequest&) const { return {}; }
 

@@ -389,6 +389,9 @@ void take_rest(Options& options, const Raw& raw, const Environment& environment)
   std::string why;
   if (!parse_servers("--stun", raw.stun, options.stun, why)) throw Mistake{why};
   if (!parse_servers("--rendezvous", raw.rendezvous, options.rendezvous, why)) throw Mistake{why};
+  // THUBAN_NAT is a default: who names servers wants them asked.
+  const bool nobody = !raw.stun.empty() && options.stun.empty();
+  options.watch_nat = !nobody && (nat != "none" || !options.stun.empty());
   if (raw.nat == "none" && !options.stun.empty())
     throw Mistake{"--nat none contradicts --stun: leave one out"};
 }

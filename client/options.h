@@ -68,6 +68,7 @@ struct Options {
   std::string network = "default";
   std::vector<std::string> rendezvous, stun;  // HOST:PORT each
   bool nat = true;                            // --nat auto
+  bool watch_nat = false;                     // STUN servers may be asked
   bool network_given = false;                 // else the network of the target is taken
   PasswordFrom password_from = PasswordFrom::nowhere;
   std::string password_file;

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "client/nat_words.h"
 #include "client/table.h"
 #include "client/text.h"
 
@@ -178,6 +179,9 @@ struct Screen::Words {
     return note(bold, fmt::format("{} the supernode now, after {} ({}, {})", to,
                                   is_own(e.from) ? "you" : screen.name_of(e.from),
                                   node::to_text(e.reason), duration_text(e.took)));
+  }
+  Shown operator()(const node::NatChanged& e) const {
+    return note(fix_for(e.behaviour.type).empty() ? dim : bold, nat_sentence(e.behaviour));
   }
   // The App says it, loudly, where it matters.
   Shown operator()(const node::AccessChanged&) const { return std::nullopt; }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "client/session.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "mrt/base/secret.h"
@@ -55,11 +57,13 @@ static size_t smallest_buffer(const mrt::uv::Sockets& sockets, size_t otherwise)
 }
 
 Session::Session(uv_loop_t* loop, mrt::uv::Sockets sockets, SessionConfig config, Actions actions)
-    : actions_(std::move(actions)), disk_(loop, config.downloads, [this](node::FileResult result) {
-        on_file_result(std::move(result));
-      }) {
-  config.node.sockets = bound_addresses(sockets);
-  addresses_ = local_ = reachable_addresses(config.node.sockets, mrt::uv::local_addresses());
+    : actions_(std::move(actions)),
+      disk_(loop, config.downloads,
+            [this](node::FileResult result) { on_file_result(std::move(result)); }),
+      address_watch_(loop) {
+  config.node.sockets = bound_ = bound_addresses(sockets);
+  config.node.seconds = bound_addresses(config.seconds);
+  addresses_ = local_ = reachable_addresses(bound_, mrt::uv::local_addresses());
   config.node.addresses = addresses_;
   auto& buffer_bytes = config.node.endpoint.socket_buffer_bytes;
   buffer_bytes = smallest_buffer(sockets, buffer_bytes);
@@ -75,16 +79,39 @@ Session::Session(uv_loop_t* loop, mrt::uv::Sockets sockets, SessionConfig config
     plain_driver_ = std::make_unique<PlainDriver>(*loop, *node_, *this);
     driver_ = plain_driver_.get();
   }
+  // These first: what does not say from which socket it goes takes one of them.
   driver_->add(std::move(sockets));
+  driver_->add(std::move(config.seconds));
+  watch_addresses();
   driver_->wake();
 }
 
-Session::~Session() = default;
+Session::~Session() {
+  if (address_changes_ >= 0) ::close(address_changes_);
+}
+
+void Session::watch_addresses() {
+  address_changes_ = mrt::uv::open_address_changes();
+  if (address_changes_ < 0) return;
+  address_watch_.start(address_changes_, FdWatch::For::reading, [this] {
+    mrt::uv::take_address_changes(address_changes_);
+    auto now_reached = reachable_addresses(bound_, mrt::uv::local_addresses());
+    if (now_reached == local_) return;
+    local_ = std::move(now_reached);
+    tell_addresses();
+  });
+}
 
 void Session::set_mapped(const std::vector<mrt::Address>& mapped) {
+  mapped_ = mapped;
+  tell_addresses();
+}
+
+void Session::tell_addresses() {
   addresses_ = local_;
   // Behind the first: who is on the LAN takes the shorter way.
-  addresses_.insert(addresses_.begin() + 1, mapped.begin(), mapped.end());
+  addresses_.insert(addresses_.begin() + (addresses_.empty() ? 0 : 1), mapped_.begin(),
+                    mapped_.end());
   node_->set_addresses(now(), addresses_);
   wake();
 }
@@ -107,6 +134,7 @@ void Session::on_file_result(node::FileResult result) {
 
 void Session::close(std::function<void()> done) {
   closed_ = std::move(done);
+  address_watch_.stop();
   driver_->close([this] { on_part_closed(); });
   disk_.close([this] { on_part_closed(); });
 }

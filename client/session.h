@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "client/fd_watch.h"
 #include "client/impair.h"
 #include "mrt/uv/driver.h"
 #include "mrt/uv/interfaces.h"
@@ -23,7 +24,8 @@
 namespace client {
 
 struct SessionConfig {
-  node::NodeConfig node;  // sockets and addresses are filled in
+  node::NodeConfig node;       // sockets and addresses are filled in
+  mrt::uv::Sockets seconds{};  // one beside each, where its NAT is looked at
   std::string downloads;
   std::optional<ImpairSpec> impair;
 };
@@ -53,7 +55,7 @@ class Session {
   /// The time to give to commands.
   mrt::Instant now() const { return driver_->now(); }
   void wake() { driver_->wake(); }
-  /// How others reach this node, the best first.
+  /// How others on this host or LAN reach this node, the best first.
   const std::vector<mrt::Address>& addresses() const { return addresses_; }
   /// And from beyond the gateway, which leads these here.
   void set_mapped(const std::vector<mrt::Address>& mapped);
@@ -67,17 +69,21 @@ class Session {
   using PlainDriver = mrt::uv::Driver<node::Node, Session>;
   using ImpairedDriver = mrt::uv::Driver<Impaired<node::Node>, Session>;
 
+  void watch_addresses();
   void on_file_result(node::FileResult result);
   void on_part_closed();
+  void tell_addresses();
 
   Actions actions_;
-  std::vector<mrt::Address> local_, addresses_;
+  std::vector<mrt::Address> bound_, local_, mapped_, addresses_;
   std::unique_ptr<node::Node> node_;
   std::unique_ptr<Impaired<node::Node>> impaired_;
   std::unique_ptr<PlainDriver> plain_driver_;
   std::unique_ptr<ImpairedDriver> impaired_driver_;
   mrt::uv::DriverCore* driver_ = nullptr;  // one of the two
   node::uv::Disk disk_;
+  int address_changes_ = -1;
+  FdWatch address_watch_;
   std::function<void()> closed_;
   int parts_open_ = 2;  // driver and disk
 };

@@ -16,6 +16,7 @@
 #include "mrt/types.h"
 #include "node/file_io.h"
 #include "node/ids.h"
+#include "stun/behaviour.h"
 
 namespace node {
 
@@ -170,6 +171,10 @@ struct CommandFailed {
 struct AccessChanged {
   mrt::Access access;
 };
+/// What stands before this node's sockets of one family is known, or has changed.
+struct NatChanged {
+  stun::Behaviour behaviour;
+};
 /// For a dissector (mrt::KeysLogged).
 struct KeysLogged {
   std::string line;
@@ -190,6 +195,6 @@ struct Stopped {
 using Event = std::variant<RoleChanged, RosterChanged, PeerJoined, PeerLeft, ChatDelivered,
                            GapFound, TellDelivered, FileOffered, FileWithdrawn, DownloadProgress,
                            FileReceived, Migrated, JoinDone, OwnStable, CommandFailed, CommandDone,
-                           AccessChanged, KeysLogged, Noted, Stopped, FileRequest>;
+                           AccessChanged, NatChanged, KeysLogged, Noted, Stopped, FileRequest>;
 
 }  // namespace node

@@ -26,7 +26,7 @@ Node::State::State(mrt::Instant now, const NodeConfig& node_config, const mrt::R
       incarnation{random.u64()},
       nick(config.nick),
       endpoint(config.endpoint, random.fork()),
-      responder(config.sockets),
+      stun_port(config.sockets, config.seconds),
       supernode(self),
       order(self, incarnation),
       migration(self),
@@ -35,7 +35,7 @@ Node::State::State(mrt::Instant now, const NodeConfig& node_config, const mrt::R
         network_key().access != mrt::Access::secret);
   roster.put({self, incarnation, nick, config.addresses, 0, 0, identity.public_key()});
   transfer.on_supernode(now, self);
-  if (!config.rendezvous.empty()) {
+  if (config.awaits_rendezvous || !config.rendezvous.empty()) {
     // Without servers nothing is drawn: the same seed is the same run.
     rendezvous.emplace(stun::RendezvousClientConfig{config.rendezvous, self.bytes}, random.fork());
   }
@@ -72,7 +72,7 @@ void Node::on_file_result(mrt::Instant now, const FileResult& result) {
 
 std::optional<mrt::Transmit> Node::poll_transmit(mrt::Instant now, mrt::MutableBytes buffer) {
   state_->note_stall(now);
-  if (const auto answer = state_->responder.poll_transmit(buffer)) return answer;
+  if (const auto batch = state_->stun_port.poll_transmit(now, buffer)) return batch;
   if (state_->rendezvous) {
     if (const auto batch = state_->rendezvous->poll_transmit(now, buffer)) return batch;
   }
@@ -133,7 +133,7 @@ void Node::State::after_input(mrt::Instant now) {
     emit_role();
     if (roster_changed) emit_roster();
   }
-  run_rendezvous(now);
+  run_servers(now);
   awake_until = std::max(now, compute_timeout());  // what is overdue now was not slept through
   DCHECK(is_consistent());
 }
@@ -168,6 +168,7 @@ void Node::State::on_timers(mrt::Instant now) {
   if (migration.next_timeout() <= now) listen_for_word(now);
   migration.on_timeout(now, order.last());
   if (rendezvous && rendezvous->next_timeout() <= now) rendezvous->on_timeout(now);
+  if (stun_port.next_timeout() <= now) stun_port.on_timeout(now);
   if (search) try_targets(now);
   meet_lost(now);
   keep_warm(now);
@@ -195,7 +196,8 @@ mrt::Instant Node::State::compute_timeout() const {
   if (stopped) return mrt::never;
   mrt::Instant next = std::min({endpoint.next_timeout(), transfer.next_timeout(), next_beat,
                                 next_silence_check, introductions.next_timeout(),
-                                migration.next_timeout(), roster_due, stable_due, doubt_ends});
+                                migration.next_timeout(), roster_due, stable_due, doubt_ends,
+                                stun_port.next_timeout()});
   if (rendezvous) next = std::min(next, rendezvous->next_timeout());
   if (search) {
     next = std::min(next, search->deadline);
@@ -336,7 +338,7 @@ bool Node::State::is_consistent() const {
   for (const mrt::ConnectionId id : leaving) {
     if (!stopped && !endpoint.stats(id)) return false;
   }
-  return roster.is_consistent() && responder.is_consistent() &&
+  return roster.is_consistent() && stun_port.is_consistent() &&
          (!rendezvous || rendezvous->is_consistent()) && unread.size() <= links.size() &&
          members <= members_max && introductions.later.size() <= later_calls_max &&
          lost.size() <= lost_max && arrivals.size() <= roster.size();

@@ -36,9 +36,11 @@ struct NodeConfig {
   std::string nick;                      // 1 to 32 characters; "anna-2" where it is taken
   std::string network = "default";       // joins of another network are refused
   std::vector<mrt::Address> sockets;     // what the driver bound: one for each family
+  std::vector<mrt::Address> seconds;     // others beside them, for add_stun() alone
   std::vector<mrt::Address> addresses;   // how others on this host or LAN reach those sockets
   bool host = false;                     // a supernode from the start, even with nobody else
   std::vector<mrt::Address> rendezvous;  // servers that lead to this network (WIRE.md 9)
+  bool awaits_rendezvous = false;        // more are named by add_rendezvous(): look-ups wait
   bool reshare = true;                   // offer on what was downloaded and verified
   size_t history = 0;                    // how many past messages are wanted at a join
   mrt::EndpointConfig endpoint;
@@ -77,6 +79,11 @@ class Node {
   /// Under which the network is found at the rendezvous servers; it follows from what one has to
   /// show there. Until it is known nothing is asked of them and nothing registered.
   void set_rendezvous_key(mrt::Instant now, const stun::RendezvousKey& key);
+  /// Rendezvous servers whose addresses are known now. With none: there are none but those that
+  /// were named before.
+  void add_rendezvous(mrt::Instant now, const std::vector<mrt::Address>& servers);
+  /// STUN servers: what stands before this node's sockets is watched from now on (NatChanged).
+  void add_stun(mrt::Instant now, const std::vector<mrt::Address>& servers);
   /// How others reach it now: the host's addresses have changed, or a gateway leads here.
   void set_addresses(mrt::Instant now, const std::vector<mrt::Address>& addresses);
   /// `A`: a few tiny packets that open this side's NAT for that address.
@@ -110,6 +117,8 @@ class Node {
   Incarnation life() const;
   /// Of the star that it is in: what an invite has to carry.
   const mrt::NetworkKey& network_key() const;
+  /// How others reach this node, at most so many: on its LAN, and from beyond a NAT.
+  std::vector<mrt::Address> reachable_at(size_t most) const;
   const std::string& nick() const;  // may have become "anna-2" on joining
   NodeId supernode() const;
   std::vector<Peer> peers() const;

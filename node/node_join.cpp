@@ -31,7 +31,9 @@ void Node::State::start_join(mrt::Instant now, JoinSearch wanted) {
   if (search->targets.empty() && by_user && search->look_up_ends == mrt::Instant{}) {
     return end_join(now, JoinFailure{ErrorCode::unreachable, "no address to try"});
   }
-  if (search->look_up_ends != mrt::Instant{}) rendezvous->look_up(now, config.addresses);
+  if (search->look_up_ends != mrt::Instant{}) {
+    rendezvous->look_up(now, stun_port.reachable(config.addresses, stun::told_by_looker_max));
+  }
   try_targets(now);
 }
 

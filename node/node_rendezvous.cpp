@@ -10,38 +10,40 @@
 namespace node {
 
 /// What the servers are told from now on, and what they have told.
-void Node::State::run_rendezvous(mrt::Instant now) {
+void Node::State::run_servers(mrt::Instant now) {
+  while (const auto found = stun_port.poll_event()) emit(NatChanged{found->behaviour});
   if (!rendezvous) return;
   // Who never was in a star has none that others could come into.
   if (is_supernode() && epoch != Epoch{} && !quitting) {
-    rendezvous->enrol(now, epoch.value, config.addresses);
+    rendezvous->enrol(now, epoch.value, stun_port.reachable(config.addresses, stun::told_max));
   } else {
     rendezvous->leave(now);
   }
   if (!search) rendezvous->stop_looking();
   if (rendezvous->next_timeout() <= now) rendezvous->on_timeout(now);
-  const auto note = [this](const std::string& text) {
-    if (!stopped) emit(Noted{text});
-  };
-  while (const auto event = rendezvous->poll_event()) {
-    std::visit(mrt::Match{
-                   [&](const stun::CandidatesFound& found) { on_candidates(now, found); },
-                   [&](const stun::PeerIntroduced& peer) {
-                     for (const mrt::Address& address : peer.addresses) open_nat(now, address);
-                     note("somebody comes from " + peer.addresses.front().to_string());
-                   },
-                   [&](const stun::SeenAt& at) {
-                     note("rendezvous " + at.server.to_string() + " sees this node at " +
-                          at.seen.to_string());
-                   },
-                   [&](const stun::RegistrationChanged& at) {
-                     note((at.registered ? "registered at rendezvous "
-                                         : "no answer any more from rendezvous ") +
-                          at.server.to_string());
-                   },
-               },
-               *event);
-  }
+  while (const auto event = rendezvous->poll_event()) on_rendezvous_event(now, *event);
+}
+
+void Node::State::on_rendezvous_event(mrt::Instant now, const stun::RendezvousEvent& event) {
+  const auto note = [this](const std::string& text) { emit(Noted{text}); };
+  std::visit(mrt::Match{
+                 [&](const stun::CandidatesFound& found) { on_candidates(now, found); },
+                 [&](const stun::PeerIntroduced& peer) {
+                   for (const mrt::Address& address : peer.addresses) open_nat(now, address);
+                   note("somebody comes from " + peer.addresses.front().to_string());
+                 },
+                 [&](const stun::SeenAt& at) {
+                   stun_port.on_seen(now, at.seen);
+                   note("rendezvous " + at.server.to_string() + " sees this node at " +
+                        at.seen.to_string());
+                 },
+                 [&](const stun::RegistrationChanged& at) {
+                   note((at.registered ? "registered at rendezvous "
+                                       : "no answer any more from rendezvous ") +
+                        at.server.to_string());
+                 },
+             },
+             event);
 }
 
 /// A search that goes on does so without the servers.
@@ -84,15 +86,38 @@ bool Node::State::open_nat(mrt::Instant now, const mrt::Address& address) {
   return true;
 }
 
-void Node::set_addresses(mrt::Instant now, const std::vector<mrt::Address>& addresses) {
-  state_->config.addresses = addresses;
-  state_->after_input(now);
-}
-
 void Node::set_rendezvous_key(mrt::Instant now, const stun::RendezvousKey& key) {
   if (!state_->rendezvous) return;
   state_->rendezvous->set_key(now, key);
   state_->after_input(now);
+}
+
+void Node::add_rendezvous(mrt::Instant now, const std::vector<mrt::Address>& servers) {
+  State& s = *state_;
+  if (!s.rendezvous) return;
+  s.rendezvous->add_servers(now, servers);
+  if (s.rendezvous->servers() == 0) {
+    const bool looking = s.search && s.search->look_up_ends != mrt::Instant{};
+    if (looking) s.end_look_up();
+    s.rendezvous.reset();
+    if (looking) s.try_targets(now);
+  }
+  s.after_input(now);
+}
+
+void Node::add_stun(mrt::Instant now, const std::vector<mrt::Address>& servers) {
+  state_->stun_port.add_servers(now, servers, state_->random);
+  state_->after_input(now);
+}
+
+void Node::set_addresses(mrt::Instant now, const std::vector<mrt::Address>& addresses) {
+  state_->config.addresses = addresses;
+  state_->stun_port.look_again(now);
+  state_->after_input(now);
+}
+
+std::vector<mrt::Address> Node::reachable_at(size_t most) const {
+  return state_->stun_port.reachable(state_->config.addresses, most);
 }
 
 }  // namespace node

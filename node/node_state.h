@@ -15,7 +15,7 @@
 //   node_files.cpp      offers and downloads
 //   node_commands.cpp   what the user asks for
 //   node_stun.cpp       telling packets of STUN and rendezvous from those of MRT
-//   node_rendezvous.cpp being found, and finding others, by rendezvous servers
+//   node_rendezvous.cpp being found, and finding others, by servers outside of the star
 //
 // 1. A node is always in exactly one view; `role` says as what.
 // 2. There is at most one link that is the uplink, and only a member has one.
@@ -44,11 +44,11 @@
 #include "node/order.h"
 #include "node/roster.h"
 #include "node/speech_limits.h"
+#include "node/stun_port.h"
 #include "node/suspicion.h"
 #include "node/tells.h"
 #include "node/transfer.h"
 #include "stun/rendezvous_client.h"
-#include "stun/responder.h"
 
 namespace node {
 
@@ -334,7 +334,8 @@ struct Node::State {
   CommandId take_download(FileToken file);
 
   // node_rendezvous.cpp
-  void run_rendezvous(mrt::Instant now);
+  void run_servers(mrt::Instant now);
+  void on_rendezvous_event(mrt::Instant now, const stun::RendezvousEvent& event);
   void end_look_up();
   std::optional<JoinFailure> look_up_failure() const;
   void on_candidates(mrt::Instant now, const stun::CandidatesFound& found);
@@ -352,7 +353,7 @@ struct Node::State {
   Incarnation incarnation;
   std::string nick;
   mrt::Endpoint endpoint;
-  stun::Responder responder;  // at the same sockets
+  StunPort stun_port;  // at the same sockets
   std::optional<stun::RendezvousClient> rendezvous;
 
   // The view it is in

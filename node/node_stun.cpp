@@ -12,6 +12,13 @@ namespace node {
 void Node::State::on_datagrams(mrt::Instant now, const mrt::Path& path, mrt::Ecn ecn,
                                size_t segment_size, mrt::MutableBytes bytes) {
   const size_t each = segment_size == 0 ? bytes.size() : segment_size;
+  if (stun_port.is_second(path)) {
+    for (; !bytes.empty(); bytes = bytes.subspan(std::min(each, bytes.size()))) {
+      if (stun::may_be_stun(bytes[0]))
+        stun_port.on_datagram(now, path, bytes.first(std::min(each, bytes.size())));
+    }
+    return;
+  }
   // From `begin` on, all is MRT's, and stays together: it is opened as a batch.
   size_t begin = 0;
   const auto pass_on = [&](size_t end) {
@@ -25,7 +32,7 @@ void Node::State::on_datagrams(mrt::Instant now, const mrt::Path& path, mrt::Ecn
     const auto datagram = bytes.subspan(at, std::min(each, bytes.size() - at));
     begin = at + datagram.size();
     if (of_stun) {
-      responder.on_datagram(now, path, datagram);
+      stun_port.on_datagram(now, path, datagram);
     } else {
       rendezvous->on_datagrams(now, path, ecn, datagram.size(), datagram);
     }

@@ -42,10 +42,18 @@ mrt::Duration doubled(mrt::Duration first, int times, mrt::Duration most) {
 
 RendezvousClient::RendezvousClient(RendezvousClientConfig config, const mrt::Random::Seed& seed)
     : config_(std::move(config)), random_(seed) {
-  for (const Address& address : config_.servers) {
+  add_servers({}, config_.servers);
+}
+
+void RendezvousClient::add_servers(Instant now, const std::vector<Address>& servers) {
+  for (const Address& address : servers) {
     const bool again = std::any_of(servers_.begin(), servers_.end(),
                                    [&](const Server& one) { return one.address == address; });
-    if (!again && servers_.size() < servers_max) servers_.emplace_back().address = address;
+    if (again || servers_.size() >= servers_max) continue;
+    Server& server = servers_.emplace_back();
+    server.address = address;
+    if (looking_) begin_look_up(now, server);
+    if (epoch_) begin_registering(now, server);
   }
 }
 

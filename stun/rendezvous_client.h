@@ -77,6 +77,8 @@ class RendezvousClient {
   RendezvousClient(RendezvousClientConfig config, const mrt::Random::Seed& seed);
 
   // Commands. They take effect with a key; another key forgets what was found.
+  /// Beside those that are known; beyond servers_max they are left out.
+  void add_servers(mrt::Instant now, const std::vector<mrt::Address>& servers);
   void set_key(mrt::Instant now, const RendezvousKey& key);
   /// Asks, and goes on asking, for every question introduces this node anew. `told`: where else it
   /// may be reached.

@@ -76,6 +76,7 @@ class Doctor {
   void say(const std::vector<Finding>& findings) const {
     for (const Finding& finding : findings) say(finding);
   }
+  std::vector<std::string> named() const;
   std::vector<mrt::Address> servers() const;
   void examine(const std::vector<mrt::Address>& servers);
   ExitCode tell();
@@ -93,9 +94,17 @@ void Doctor::say(const Finding& finding) const {
   std::fflush(stdout);
 }
 
+/// Rendezvous servers answer STUN too.
+std::vector<std::string> Doctor::named() const {
+  std::vector<std::string> out = options_.stun;
+  if (options_.watch_nat)
+    out.insert(out.end(), options_.rendezvous.begin(), options_.rendezvous.end());
+  return out;
+}
+
 std::vector<mrt::Address> Doctor::servers() const {
   std::vector<mrt::Address> out;
-  for (const std::string& text : options_.stun) {
+  for (const std::string& text : named()) {
     std::string why;
     const auto found = resolve_all(text, why);
     out.insert(out.end(), found.begin(), found.end());
@@ -138,7 +147,8 @@ ExitCode Doctor::tell() {
     const NatFacts& facts = one->facts();
     answered = answered || !facts.answered.empty();
     if (options_.json)
-      std::fputs(nat_json(facts.behaviour, mrt::uv::wall_clock_ms()).c_str(), stdout);
+      std::fputs(to_json(node::NatChanged{facts.behaviour}, mrt::uv::wall_clock_ms()).c_str(),
+                 stdout);
     say(findings_of(facts));
   }
   return answered ? ExitCode::done : ExitCode::unreachable;
@@ -150,13 +160,8 @@ ExitCode Doctor::run() {
   const auto& binds = options_.bind;
   sockets_ = binds.empty() ? mrt::uv::open_unspecified(0, config, error)
                            : mrt::uv::open_sockets(binds, config, error);
-  for (const auto& socket : sockets_) {
-    mrt::Address beside = socket->local();
-    beside.port = 0;
-    if (auto second = mrt::uv::UdpSocket::open(beside, config, error))
-      seconds_.push_back(std::move(second));
-  }
-  if (sockets_.empty() || seconds_.size() < sockets_.size()) {
+  seconds_ = mrt::uv::open_beside(sockets_, config, error);
+  if (seconds_.empty()) {
     say({"socket", false, error.text, "another --bind IP:PORT, or none"});
     return ExitCode::failed;
   }
@@ -169,7 +174,7 @@ ExitCode Doctor::run() {
   }
   const auto asked = servers();
   if (asked.empty()) {
-    if (!options_.stun.empty()) return ExitCode::unreachable;
+    if (!named().empty()) return ExitCode::unreachable;
     say({"nat", false, "nobody was asked what the world sees of this host",
          "thuban doctor --stun HOST:PORT; any supernode answers at its own port"});
     return ExitCode::done;

@@ -5,12 +5,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "client/nat_words.h"
+
 namespace client {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-using stun::NatType;
 
 Finding buffer_finding(const char* check, const char* which, const char* setting, size_t granted,
                        size_t wanted) {
@@ -35,41 +36,6 @@ Finding batch_finding(const char* check, const char* what, bool has, const char*
         since);
   }
   return out;
-}
-
-std::string_view meaning_of(NatType type) {
-  switch (type) {
-    case NatType::open:
-      return "nothing stands in the way of who calls in";
-    case NatType::full_cone:
-      return "a port that is open can be called by anyone";
-    case NatType::restricted:
-      return "only hosts that were sent something can call in";
-    case NatType::port_restricted:
-      return "only a host and port that was sent something can call in";
-    case NatType::symmetric:
-      return "each destination sees another port: nobody knows where to call in";
-    case NatType::blocked:
-      return "no UDP comes back";
-    case NatType::unknown:
-      break;
-  }
-  return "more cannot be told by these servers";
-}
-
-std::string fix_for(NatType type) {
-  switch (type) {
-    case NatType::restricted:
-    case NatType::port_restricted:
-      return "both sides send: `A IP PORT` here with the other's address, `C IP PORT` there";
-    case NatType::symmetric:
-      return "join one who is open, full-cone or restricted; to host, forward a UDP port on the "
-             "router and start with --bind 0.0.0.0:PORT";
-    case NatType::blocked:
-      return "allow UDP in the firewall of this host or network, or ask another server by --stun";
-    default:
-      return "";
-  }
 }
 
 const char* family_of(const NatFacts& facts) { return facts.v4 ? "IPv4" : "IPv6"; }
@@ -147,7 +113,7 @@ std::vector<Finding> findings_of(const NatFacts& facts) {
                    fmt::format("{}: the mapped address {} be called from behind the same NAT",
                                family_of(facts), *found.hairpins ? "can" : "cannot")});
   }
-  const std::string fix = fix_for(found.type);
+  const std::string fix(fix_for(found.type));
   out.push_back(
       {"nat", fix.empty(),
        fmt::format("{}: {} ({}; mapping {}, filtering {})", family_of(facts), to_text(found.type),
@@ -204,16 +170,6 @@ std::string to_json(const Finding& finding, int64_t ts) {
   const Json out = {{"event", "finding"},     {"ts", ts},
                     {"check", finding.check}, {"fine", finding.fine},
                     {"text", finding.text},   {"fix", finding.fix}};
-  return out.dump() + '\n';
-}
-
-std::string nat_json(const stun::Behaviour& behaviour, int64_t ts) {
-  const Json out = {{"event", "nat"},
-                    {"ts", ts},
-                    {"type", to_text(behaviour.type)},
-                    {"mapping", to_text(behaviour.mapping)},
-                    {"filtering", to_text(behaviour.filtering)},
-                    {"mapped", behaviour.mapped ? behaviour.mapped->to_string() : ""}};
   return out.dump() + '\n';
 }
 

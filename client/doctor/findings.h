@@ -51,7 +51,5 @@ Finding finding_of(const GatewayFacts& facts);
 /// "ok    text" or "FAULT text", and the fix below it.
 std::string to_text(const Finding& finding);
 std::string to_json(const Finding& finding, int64_t ts);
-/// The event `nat` of docs/CLI.md.
-std::string nat_json(const stun::Behaviour& behaviour, int64_t ts);
 
 }  // namespace client

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "mrt/uv/interfaces.h"
 
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <tuple>
 
 #include "mrt/uv/sockaddr.h"
@@ -45,6 +49,22 @@ std::vector<LocalAddress> local_addresses() {
     return std::tie(a.address, a.interface) < std::tie(b.address, b.interface);
   });
   return out;
+}
+
+int open_address_changes() {
+  const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+  sockaddr_nl groups{};
+  groups.nl_family = AF_NETLINK;
+  groups.nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+  if (fd < 0 || bind(fd, reinterpret_cast<const sockaddr*>(&groups), sizeof groups) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+void take_address_changes(int fd) {
+  char ignored[4096];
+  // Also where so many came that some were lost (ENOBUFS).
+  while (recv(fd, ignored, sizeof ignored, 0) > 0 || errno == ENOBUFS) errno = 0;
 }
 
 }  // namespace mrt::uv

@@ -22,4 +22,9 @@ struct LocalAddress {
 /// Empty where the system does not tell.
 std::vector<LocalAddress> local_addresses();
 
+/// A descriptor that can be read when that may have changed (Linux: rtnetlink); -1 where there is
+/// none. What it says is not looked at: take_address_changes() empties it.
+int open_address_changes();
+void take_address_changes(int fd);
+
 }  // namespace mrt::uv

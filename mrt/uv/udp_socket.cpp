@@ -429,6 +429,16 @@ Sockets open_unspecified(uint16_t port, const SocketConfig& config, SocketError&
   return out;
 }
 
+Sockets open_beside(const Sockets& sockets, const SocketConfig& config, SocketError& error) {
+  Sockets out;
+  for (const auto& socket : sockets) {
+    auto second = UdpSocket::open({socket->local().ip, 0}, config, error);
+    if (!second) return {};
+    out.push_back(std::move(second));
+  }
+  return out;
+}
+
 size_t receive_buffer_bytes(const Sockets& sockets) {
   size_t least = SIZE_MAX;
   for (const auto& socket : sockets) least = std::min(least, socket->receive_buffer_bytes());

@@ -157,6 +157,8 @@ Sockets open_sockets(std::span<const Address> binds, const SocketConfig& config,
                      SocketError& error);
 /// 0.0.0.0 and [::] on one port (0: a free one); only the one that the host has.
 Sockets open_unspecified(uint16_t port, const SocketConfig& config, SocketError& error);
+/// For each another one at its address, with a port of its own. All or none.
+Sockets open_beside(const Sockets& sockets, const SocketConfig& config, SocketError& error);
 /// The smallest of theirs: for EndpointConfig::socket_buffer_bytes.
 size_t receive_buffer_bytes(const Sockets& sockets);
 

@@ -71,6 +71,9 @@ static std::string text_of(const CommandDone& e) {
 static std::string text_of(const AccessChanged& e) {
   return "access " + number(static_cast<uint64_t>(e.access));
 }
+static std::string text_of(const NatChanged& e) {
+  return "NAT " + std::string(stun::to_text(e.behaviour.type));
+}
 static std::string text_of(const KeysLogged&) { return "keys logged"; }
 static std::string text_of(const Noted& e) { return "note: " + e.text; }
 static std::string text_of(const Stopped& e) { return "stopped: " + e.reason; }

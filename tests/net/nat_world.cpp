@@ -124,4 +124,23 @@ const Host& World::add(Nat kind) {
   return hosts_.emplace_back(std::move(made));
 }
 
+std::string World::namespace_of(const Host& host) {
+  return host.network.substr(host.network.rfind('/') + 1);
+}
+
+void World::add_address(const Host& host, const std::string& address) {
+  shell("ip -n " + namespace_of(host) + " addr replace " + address + "/24 dev eth0");
+}
+
+void World::readdress(const Host& host, const std::string& address) {
+  shell("ip -n " + namespace_of(host) + " addr del " + host.address + "/24 dev eth0");
+  add_address(host, address);
+}
+
+void World::swallow(const Host& host) {
+  std::string gateway = namespace_of(host);
+  gateway.replace(gateway.rfind("host"), 4, "nat");
+  shell("ip -n " + gateway + " route add blackhole default");
+}
+
 }  // namespace net

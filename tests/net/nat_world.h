@@ -38,8 +38,14 @@ class World {
   World& operator=(const World&) = delete;
 
   const Host& add(Nat kind);
+  /// Of a host without a NAT: it gets that address, too, or instead of its own.
+  void add_address(const Host& host, const std::string& address);
+  void readdress(const Host& host, const std::string& address);
+  /// Of a host with one: what it sends elsewhere than to others here is never heard of again.
+  void swallow(const Host& host);
 
  private:
+  static std::string namespace_of(const Host& host);
   std::string add_namespace(const std::string& name);
 
   std::string prefix_;  // of the namespaces' names: several tests may run at once

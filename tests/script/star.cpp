@@ -151,6 +151,7 @@ Node& Star::start(const std::string& nick, const std::vector<std::string>& argum
   std::filesystem::create_directory(home / "downloads");
   Launch launch{arguments, home, place.environment};
   launch.network = place.network;
+  // Who names no server asks nobody: THUBAN_NAT is none in a Program's environment.
   const std::vector<std::string> common = {"--json", "--nick", nick, "--bind", place.bind};
   launch.arguments.insert(launch.arguments.end(), common.begin(), common.end());
   const auto given = [&](const char* option) {

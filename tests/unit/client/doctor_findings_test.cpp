@@ -128,21 +128,6 @@ TEST_CASE("a finding is a line, its remedy one more; in JSON it is one object") 
   CHECK(json["fix"] == "do");
 }
 
-TEST_CASE("the event nat has the contract's fields and words") {
-  const auto json = nlohmann::json::parse(nat_json({NatType::port_restricted,
-                                                    Dependence::endpoint_independent,
-                                                    Dependence::address_and_port_dependent,
-                                                    Address::v4(192, 0, 2, 1, 5),
-                                                    {}},
-                                                   7));
-  CHECK(json["event"] == "nat");
-  CHECK(json["type"] == "port-restricted");
-  CHECK(json["mapping"] == "endpoint-independent");
-  CHECK(json["filtering"] == "address-and-port-dependent");
-  CHECK(json["mapped"] == "192.0.2.1:5");
-  CHECK(nlohmann::json::parse(nat_json({}, 7))["mapped"] == "");
-}
-
 TEST_CASE("what a router offers is said, and what mends it where it does not") {
   using stun::PortMapProtocol;
   GatewayFacts facts{Address::v4(192, 168, 7, 1, 0), Address::v4(192, 168, 7, 5, 0), {}};

@@ -57,7 +57,10 @@ inline std::vector<node::Event> all_node_events(const std::string& text) {
       Noted{text},
       Stopped{text},
       AccessChanged{mrt::Access::open},
-      KeysLogged{text}};
+      KeysLogged{text},
+      NatChanged{{stun::NatType::port_restricted, stun::Dependence::endpoint_independent,
+                  stun::Dependence::address_and_port_dependent,
+                  mrt::Address::v4(192, 0, 2, 1, 7700)}}};
 }
 
 inline std::vector<Report> all_reports(const std::string& text) {

@@ -32,6 +32,7 @@ TEST_CASE("each event of the contract has its fields, of the right type") {
       {"listening",
        {{"node", 's'}, {"nick", 's'}, {"addr", 's'}, {"network", 's'}, {"version", 's'}}},
       {"invite", {{"invite", 's'}}},
+      {"nat", {{"type", 's'}, {"mapping", 's'}, {"filtering", 's'}, {"mapped", 's'}}},
       {"role", {{"role", 's'}, {"epoch", 'i'}, {"supernode", 's'}}},
       {"roster", {{"epoch", 'i'}, {"supernode", 's'}, {"peers", 'a'}}},
       {"joined", {{"node", 's'}, {"nick", 's'}}},
@@ -101,6 +102,14 @@ TEST_CASE("words are spelt as in the contract") {
   CHECK(field(RoleChanged{Role::alone, {}, {}}, "role") == "alone");
   CHECK(field(PeerLeft{{}, "", LeaveReason::refused}, "reason") == "refused");
   CHECK(field(Migrated{{}, {}, {}, MigrationReason::handover, {}}, "reason") == "handover");
+  const NatChanged nat{{stun::NatType::port_restricted, stun::Dependence::endpoint_independent,
+                        stun::Dependence::address_and_port_dependent,
+                        mrt::Address::v4(192, 0, 2, 1, 5)}};
+  CHECK(field(nat, "type") == "port-restricted");
+  CHECK(field(nat, "mapping") == "endpoint-independent");
+  CHECK(field(nat, "filtering") == "address-and-port-dependent");
+  CHECK(field(nat, "mapped") == "192.0.2.1:5");
+  CHECK(field(NatChanged{}, "mapped").empty());
   const Report failed = Failed{ErrorCode::not_found, "m", "c"};
   CHECK(Json::parse(to_json(failed, ts)).at("code") == "not-found");
 }

@@ -47,7 +47,7 @@ TEST_CASE("chat and what was asked for is data, the rest are notes") {
     const auto line = screen.show(event);
     kinds += !line ? '-' : line->kind == Line::Kind::result ? 'd' : 'n';
   }
-  CHECK(kinds == "n-nnddnndnn-nn--------");
+  CHECK(kinds == "n-nnddnndnn-nn--------n");
   kinds.clear();
   for (const auto& report : all_reports("anna")) {
     const auto line = screen.show(report);
@@ -114,7 +114,7 @@ TEST_CASE("what an operator looks for is logged at info or louder") {
   for (const auto& event : all_node_events("anna")) {
     levels += "-ewid"[static_cast<size_t>(log_entry(event).level)];
   }
-  CHECK(levels == "idiwddwwdiidiiid--diw-");
+  CHECK(levels == "idiwddwwdiidiiid--diw-i");
 }
 
 }  // namespace client

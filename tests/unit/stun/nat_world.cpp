@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <array>
 
 namespace stun::test {
 
@@ -46,38 +45,6 @@ void World::send(const Path& path, mrt::ByteView bytes) {
     if (!answer || random.chance(loss)) return;
     if (const auto to = nat.come_in(answer->path.local, answer->path.remote))
       in_flight_.emplace(now + 2 * one_way, Flight{{*to, answer->path.local}, answer->bytes});
-  }
-}
-
-void World::arrive(Probe& probe, Flight flight) {
-  probe.on_datagrams(now, flight.path, mrt::Ecn::not_ect, 0, flight.bytes);
-}
-
-std::vector<ProbeEvent> World::run(Probe& probe) {
-  std::vector<ProbeEvent> events;
-  while (true) {
-    while (auto event = probe.poll_event()) events.push_back(*event);
-    CHECK(probe.is_consistent());
-    std::array<uint8_t, 1'200> buffer;
-    bool idle = true;
-    while (const auto batch = probe.poll_transmit(now, buffer)) {
-      send(batch->path, mrt::ByteView(buffer).first(batch->size));
-      idle = false;
-    }
-    if (!idle) continue;
-    const mrt::Instant next =
-        std::min(probe.next_timeout(), in_flight_.empty() ? mrt::never : in_flight_.begin()->first);
-    if (next == mrt::never) return events;
-    CHECK(next >= now);
-    now = next;
-    if (!in_flight_.empty() && in_flight_.begin()->first <= now) {
-      Flight flight = std::move(in_flight_.begin()->second);
-      in_flight_.erase(in_flight_.begin());
-      arrive(probe, std::move(flight));
-    } else {
-      probe.on_timeout(now);
-      CHECK(probe.next_timeout() > now);
-    }
   }
 }
 

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// One host behind a NAT of any kind, and servers beyond it, in virtual time: what a Probe is tried
-// against. The NAT is the plainest that has RFC 4787's two dependences; it shares no code with
-// what judges it.
+// One host behind a NAT of any kind, and servers beyond it, in virtual time: what a Probe and a
+// NatWatch are tried against. The NAT is the plainest that has RFC 4787's two dependences; it
+// shares no code with what judges it.
 #pragma once
 
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -56,8 +60,9 @@ struct World {
   void add_host(std::vector<mrt::Address> sockets) {
     hosts.emplace_back(sockets, Responder(sockets));
   }
-  /// Runs the probe to its end; its events.
-  std::vector<ProbeEvent> run(Probe& probe);
+  /// Runs a machine to its end, or until then; its events.
+  template <mrt::Machine M>
+  auto run(M& machine, mrt::Instant until = mrt::never);
 
  private:
   struct Flight {
@@ -65,10 +70,41 @@ struct World {
     mrt::Bytes bytes;
   };
   void send(const mrt::Path& path, mrt::ByteView bytes);
-  void arrive(Probe& probe, Flight flight);
 
-  std::multimap<mrt::Instant, Flight> in_flight_{};  // to the probe
+  std::multimap<mrt::Instant, Flight> in_flight_{};  // to the machine
 };
+
+template <mrt::Machine M>
+auto World::run(M& machine, mrt::Instant until) {
+  std::vector<typename decltype(machine.poll_event())::value_type> events;
+  while (true) {
+    while (auto event = machine.poll_event()) events.push_back(*event);
+    CHECK(machine.is_consistent());
+    std::array<uint8_t, 1'200> buffer;
+    bool idle = true;
+    while (const auto batch = machine.poll_transmit(now, buffer)) {
+      send(batch->path, mrt::ByteView(buffer).first(batch->size));
+      idle = false;
+    }
+    if (!idle) continue;
+    const mrt::Instant next = std::min(machine.next_timeout(),
+                                       in_flight_.empty() ? mrt::never : in_flight_.begin()->first);
+    if (next == mrt::never || next > until) {
+      now = std::max(now, until == mrt::never ? now : until);
+      return events;
+    }
+    CHECK(next >= now);
+    now = next;
+    if (!in_flight_.empty() && in_flight_.begin()->first <= now) {
+      Flight flight = std::move(in_flight_.begin()->second);
+      in_flight_.erase(in_flight_.begin());
+      machine.on_datagrams(now, flight.path, mrt::Ecn::not_ect, 0, flight.bytes);
+    } else {
+      machine.on_timeout(now);
+      CHECK(machine.next_timeout() > now);
+    }
+  }
+}
 
 /// The last event.
 Behaviour conclusion(const std::vector<ProbeEvent>& events);
