@@ -104,8 +104,10 @@ void PromptTask::on_event(App& app, const node::Event& event) {
     return app.leave(exit_code_of(failed->code), failed->message);
   }
   interpreter_->on_event(event);
-  // The invite that was shown leads into a star that is no more.
+  // The invite that was shown leads into a star that is no more, or not in from beyond the NAT.
   if (std::holds_alternative<node::AccessChanged>(event)) show_invite(app);
+  const auto* nat = std::get_if<node::NatChanged>(&event);
+  if (nat && nat->behaviour.mapped && nat->behaviour.is_translated()) show_invite(app);
   if (!first_join_ || interpreter_->is_joining()) return;
   first_join_ = false;
   offer_files(app);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "client/app.h"
 #include "client/interpreter.h"
