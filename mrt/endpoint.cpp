@@ -115,8 +115,15 @@ void Endpoint::on_long(Instant now, const Path& path, ByteView packet) {
     case LongType::refuse:
       return on_refuse(packet);
     case LongType::opening:
-      return;  // it has done its work at the sender's NAT
+      return on_opening(now, path, packet);
   }
+}
+
+/// It has done its work at the sender's NAT; whence it came may be of interest.
+void Endpoint::on_opening(Instant now, const Path& path, ByteView packet) {
+  if (!hears_openings_ || packet.size() != opening_packet_bytes || openings_.is_spent(now)) return;
+  openings_.spend(now);
+  household_->events.push(OpeningHeard{path});
 }
 
 void Endpoint::on_rcon(Instant now, const Path& path, ByteView packet) {

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "mrt/base/allowance.h"
 #include "mrt/base/machine.h"
 #include "mrt/base/random.h"
 #include "mrt/doors.h"
@@ -31,6 +32,9 @@ class Connection;
 class Residents;
 struct Household;
 struct Resident;
+
+/// Who waits for one waits for a few packets of one or two hosts, each sent three times.
+inline constexpr int64_t openings_heard_per_second = 64;
 
 class Endpoint {
  public:
@@ -66,6 +70,8 @@ class Endpoint {
                        Duration limit);
   /// Opens the NAT towards an address: one tiny packet that asks for no answer (WIRE.md 3.5).
   void send_opening(Instant now, const Path& path);
+  /// Whether those of others are told as OpeningHeard; at most openings_heard_per_second.
+  void hear_openings(bool on) { hears_openings_ = on; }
 
   /// The lowest unused ordered stream of this side; nothing at the peer's limit.
   std::optional<StreamId> open_stream(ConnectionId id, Priority priority);
@@ -118,6 +124,7 @@ class Endpoint {
   /// Asks the doors. What the call counts as; nothing where it has to wait, or was sent a cookie.
   std::optional<Doors::Try> knock(Instant now, const Path& path, const Rcon& rcon,
                                   const NetworkKey& key);
+  void on_opening(Instant now, const Path& path, ByteView packet);
   void on_acon(Instant now, const Path& path, ByteView packet);
   void on_cookie(ByteView packet);
   void on_refuse(ByteView packet);
@@ -154,6 +161,8 @@ class Endpoint {
   std::unique_ptr<Residents> residents_;
   std::deque<Reply> replies_;  // that belong to no connection
   ConnectionId next_id_{1};
+  bool hears_openings_ = false;
+  Allowance openings_{openings_heard_per_second, openings_heard_per_second};
   Instant resets_since_{};
   int resets_sent_ = 0;
 };

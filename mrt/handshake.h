@@ -114,6 +114,7 @@ Bytes write_packet(const Refuse& refuse);
 Bytes write_packet(const Reset& reset);
 Bytes write_packet(const VersionList& list);
 Bytes opening_packet();
+inline constexpr size_t opening_packet_bytes = 2;
 
 // WIRE.md 3.1. A tenth of a second is beyond most round trips; where one packet in five is lost
 // each way, one call of sixty is not answered after four. A packet of 1200 bytes each second is

@@ -115,6 +115,12 @@ struct Closed {
   std::string reason;  // the peer's words: at most 256 bytes, not checked to be text
 };
 
+/// Somebody there has opened its NAT for this endpoint (WIRE.md 3.5), or anyone says so in its
+/// name: it proves nothing. Only while Endpoint::hear_openings() is on.
+struct OpeningHeard {
+  Path path;
+};
+
 /// The traffic secrets of a connection as a line of text, for a dissector (WIRE.md 4.6). Only
 /// where EndpointConfig::keylog is set.
 struct KeysLogged {
@@ -122,7 +128,7 @@ struct KeysLogged {
 };
 
 using Event = std::variant<Connected, Readable, Writable, MessageReceived, DatagramReceived,
-                           StreamEnded, PathChanged, Closed, KeysLogged>;
+                           StreamEnded, PathChanged, Closed, OpeningHeard, KeysLogged>;
 
 struct ConnectionStats {
   Path path;

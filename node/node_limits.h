@@ -72,6 +72,9 @@ inline constexpr size_t outbox_bytes_for_tells = 1024 * 1024;
 inline constexpr size_t bans_max = 10'000;
 /// Packets of one `A`: enough for a lossy line, too few to trouble anyone.
 inline constexpr int openings = 3;
+/// Of a search, addresses that it learns from OPENINGs: each node that is sought has one such, and a
+/// star has one or two nodes that are registered. What is beyond that was forged.
+inline constexpr size_t openings_believed = 4;
 
 /// A claimed epoch counts only this far above the own: a liar cannot use the numbers up. Two
 /// honest stars are further apart only after a view each second for eleven days.

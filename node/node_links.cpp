@@ -213,6 +213,8 @@ void Node::State::on_connection_event(mrt::Instant now, mrt::Event& event) {
   } else if (const auto* closed = std::get_if<mrt::Closed>(&event)) {
     leaving.erase(closed->connection);
     on_closed(now, *closed);
+  } else if (const auto* opening = std::get_if<mrt::OpeningHeard>(&event)) {
+    on_opening(now, opening->path.remote);
   } else if (auto* keys = std::get_if<mrt::KeysLogged>(&event)) {
     emit(KeysLogged{std::move(keys->line)});
   }

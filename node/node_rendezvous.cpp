@@ -11,6 +11,7 @@ namespace node {
 
 /// What the servers are told from now on, and what they have told.
 void Node::State::run_servers(mrt::Instant now) {
+  endpoint.hear_openings(search.has_value());
   while (const auto found = stun_port.poll_event()) emit(NatChanged{found->behaviour});
   if (!rendezvous) return;
   // Who never was in a star has none that others could come into.
@@ -71,6 +72,24 @@ void Node::State::on_candidates(mrt::Instant now, const stun::CandidatesFound& f
       targets.push_back(address);
     }
   }
+  try_targets(now);
+}
+
+/// A symmetric NAT gives each destination another port, so whoever seeks the node behind it knows
+/// the host alone, until that node opens its NAT for the seeker. Anyone could say so in its name:
+/// what may come of it is bounded by openings_believed, and goes to a host that is called anyway.
+void Node::State::on_opening(mrt::Instant now, const mrt::Address& from) {
+  if (!search || search->heard >= openings_believed || !from.is_unicast()) return;
+  const auto& targets = search->targets;
+  const bool known = std::find(targets.begin(), targets.end(), from) != targets.end();
+  const auto host = std::find_if(targets.begin(), targets.end(),
+                                 [&](const mrt::Address& one) { return one.ip == from.ip; });
+  if (known || host == targets.end() || targets.size() >= join_addresses_max) return;
+  if (const auto key = search->keys.find(*host); key != search->keys.end()) {
+    search->keys[from] = mrt::NetworkKey(key->second);
+  }
+  ++search->heard;
+  search->targets.push_back(from);
   try_targets(now);
 }
 

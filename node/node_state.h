@@ -103,6 +103,7 @@ struct JoinSearch {
   std::map<mrt::Address, mrt::Instant> again;         // to be connected to once more
   mrt::Instant started;
   mrt::Instant deadline;
+  size_t heard = 0;        // of the targets those that an OPENING has told
   bool lead_star = false;  // for MergeFailed: a member asked
   NodeId asked_by;
   uint64_t asked_number = 0;
@@ -339,6 +340,7 @@ struct Node::State {
   void end_look_up();
   std::optional<JoinFailure> look_up_failure() const;
   void on_candidates(mrt::Instant now, const stun::CandidatesFound& found);
+  void on_opening(mrt::Instant now, const mrt::Address& from);
   bool open_nat(mrt::Instant now, const mrt::Address& address);
 
   // node_stun.cpp

@@ -213,6 +213,7 @@ void EndpointWorld::restart(size_t side) {
   config.identity[0] = static_cast<uint8_t>(side + 1);
   End fresh;
   fresh.endpoint = std::make_unique<Endpoint>(config, random_.fork());
+  fresh.endpoint->hear_openings(true);
   fresh.address = end.address;
   fresh.messages_sent = end.messages_sent;
   fresh.messages_received = end.messages_received;

@@ -93,6 +93,7 @@ void EndpointWorld::on_event(size_t side, const Event& event) {
             of(e.connection).closed = true;
             CHECK(e.reason.size() <= close_reason_bytes_max);
           },
+          [](const OpeningHeard&) {},
           [&](const KeysLogged&) { CHECK(false); },
       },
       event);

@@ -98,6 +98,20 @@ TEST_CASE("from behind a symmetric NAT A and C lead to whoever does not look at 
   }
 }
 
+TEST_CASE("who has a symmetric NAT opens it for one who calls already and does not look at ports") {
+  if (is_skipped()) return;
+  for (const Nat bens : {Nat::none, Nat::restricted}) {
+    CAPTURE(net::name_of(bens));
+    Pair pair(Nat::symmetric, bens);
+    pair.connect();
+    // That it was sent: an invite is shown when the line before it was carried out.
+    pair.ben.say("A");
+    pair.ben.await_event("invite");
+    pair.allow();
+    pair.check_chat();
+  }
+}
+
 TEST_CASE("where a symmetric NAT hides the port, C says that nobody answered") {
   if (is_skipped()) return;
   Pair pair(Nat::port_restricted, Nat::symmetric);

@@ -56,7 +56,11 @@ TEST_CASE("a star is found by its name from behind NATs") {
                                        {Nat::restricted, Nat::restricted},
                                        {Nat::restricted, Nat::symmetric},
                                        {Nat::port_restricted, Nat::full_cone},
-                                       {Nat::port_restricted, Nat::port_restricted}};
+                                       {Nat::port_restricted, Nat::port_restricted},
+                                       // Who comes learns the port from Anna's OPENING.
+                                       {Nat::symmetric, Nat::none},
+                                       {Nat::symmetric, Nat::full_cone},
+                                       {Nat::symmetric, Nat::restricted}};
   for (const auto& [annas, bens] : pairs) {
     CAPTURE(net::name_of(annas));
     CAPTURE(net::name_of(bens));

@@ -342,3 +342,30 @@ TEST_CASE("an OPENING is two bytes and is never answered") {
   CHECK(pair.bytes_sent[Pair::left] == 2);
   CHECK(pair.datagrams_sent[Pair::right] == 0);
 }
+
+TEST_CASE("where an OPENING came from is told to who wants to hear it, and not without end") {
+  Pair pair;
+  Endpoint& right = pair[Pair::right];
+  const Path from{pair.address(Pair::right), Address::v4(192, 0, 2, 7, 9)};
+  const auto heard = [&](const Bytes& packet) {
+    Bytes copy = packet;
+    right.on_datagrams(pair.now, from, Ecn::not_ect, 0, copy);
+    const auto event = right.poll_event();
+    const auto* opening = event ? std::get_if<OpeningHeard>(&*event) : nullptr;
+    return opening && opening->path == from;
+  };
+  CHECK(!heard(opening_packet()));
+  right.hear_openings(true);
+  CHECK(heard(opening_packet()));
+  CHECK(!heard({0xc5, wire_version, 0}));
+  CHECK(!heard({0xc5}));
+  int64_t told = 1;
+  for (int i = 0; i < 1000; ++i) told += heard(opening_packet()) ? 1 : 0;
+  CHECK(told == openings_heard_per_second);
+  pair.now += 500ms;
+  for (int i = 0; i < 1000; ++i) told += heard(opening_packet()) ? 1 : 0;
+  CHECK(told == openings_heard_per_second * 3 / 2);
+  right.hear_openings(false);
+  pair.now += 5s;
+  CHECK(!heard(opening_packet()));
+}

@@ -3,6 +3,7 @@
 // How nodes find each other by rendezvous servers (WIRE.md 9).
 #include <doctest/doctest.h>
 
+#include "mrt/handshake.h"
 #include "stun/rendezvous_client.h"
 #include "stun/rendezvous_server.h"
 #include "unit/node/stage.h"
@@ -177,4 +178,49 @@ TEST_CASE("whoever is left of a star is found under its name") {
   const auto carl = town.settle(3);
   CHECK(town.joins(*carl));
   CHECK((*carl)->supernode() == (*bert)->id());
+}
+
+namespace {
+
+/// An OPENING that comes to a node from there.
+void open_from(Stage& stage, Honest& to, const mrt::Address& from) {
+  mrt::Bytes packet = mrt::opening_packet();
+  to.on_datagrams(stage.now(), {to.at(), from}, 0, packet);
+}
+
+mrt::Address at_port(mrt::Address address, int port) {
+  address.port = static_cast<uint16_t>(port);
+  return address;
+}
+
+}  // namespace
+
+TEST_CASE("who is sought at another port than it has is called where its OPENING comes from") {
+  Stage stage;
+  Honest anna{stage, remote(1), 1, "a", secret(), true};
+  Honest bert{stage, remote(2), 2, "b"};
+  // As behind a symmetric NAT: a port that is open to somebody else.
+  bert->join(stage.now(), CommandId{1}, {at_port(anna.at(), 1)}, secret());
+  stage.run(milliseconds(50));
+  anna->allow(stage.now(), CommandId{1}, bert.at());
+  stage.run(milliseconds(100));
+  CHECK(bert->role() == Role::member);
+}
+
+TEST_CASE("forged OPENINGs make a search call few ports of hosts that it calls anyway") {
+  Stage stage;
+  Honest bert{stage, remote(2), 2, "b"};
+  for (int port = 2; port < 100; ++port) open_from(stage, bert, at_port(remote(1), port));
+  bert->join(stage.now(), CommandId{1}, {at_port(remote(1), 1)});
+  for (int port = 100; port < 160; ++port) {
+    open_from(stage, bert, at_port(remote(1), port));
+    open_from(stage, bert, at_port(remote(3), port));
+  }
+  stage.run(seconds(11));
+  int called = 0;
+  for (int port = 2; port < 160; ++port) {
+    called += stage.sent_to(at_port(remote(1), port)) > 0 ? 1 : 0;
+    CHECK(stage.sent_to(at_port(remote(3), port)) == 0);
+  }
+  CHECK(called == 4);
 }
