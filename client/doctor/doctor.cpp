@@ -10,6 +10,7 @@
 
 #include "client/doctor/findings.h"
 #include "client/doctor/gateway_examination.h"
+#include "client/doctor/host_examination.h"
 #include "client/json.h"
 #include "client/resolve.h"
 #include "client/signals.h"
@@ -169,7 +170,9 @@ ExitCode Doctor::run() {
   say(findings_of({first.receive_buffer_bytes(), config.receive_buffer_bytes,
                    first.send_buffer_bytes(), config.send_buffer_bytes, first.segments(),
                    first.coalesces()}));
+  say(finding_of(examine_clock()));
   if (options_.nat && !first.is_confined()) {
+    for (const MulticastFacts& link : examine_multicast()) say(finding_of(link));
     if (const auto gateway = examine_gateway()) say(finding_of(*gateway));
   }
   const auto asked = servers();

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "client/nat_words.h"
+#include "stun/beacon.h"
 
 namespace client {
 
@@ -156,6 +157,30 @@ Finding finding_of(const GatewayFacts& facts) {
     out.fine = true;
     out.text = fmt::format("the router {} leads ports here by {}: {}", gateway, offered,
                            host_of(*external));
+  }
+  return out;
+}
+
+Finding finding_of(const ClockFacts& facts) {
+  if (!facts.told) return {"clock", true, "the kernel does not say whether the clock is right"};
+  if (facts.in_step) return {"clock", true, "the clock is kept in step"};
+  return {"clock", false,
+          "nothing keeps the clock in step: the times in logs and events of several hosts will not "
+          "agree (nodes themselves need none)",
+          "sudo timedatectl set-ntp true"};
+}
+
+Finding finding_of(const MulticastFacts& facts) {
+  Finding out{
+      "multicast", facts.heard,
+      fmt::format("multicast {} on {}", facts.heard ? "works" : "does not work", facts.interface)};
+  if (!facts.heard) {
+    const std::string group = host_of(stun::beacon_group(true));
+    out.text += ": networks are not found there by name alone";
+    out.fix = fmt::format(
+        "let UDP to {0} in at this host's firewall, with nftables for example: sudo nft insert rule "
+        "inet filter input ip daddr {0} accept",
+        group);
   }
   return out;
 }

@@ -48,6 +48,20 @@ struct GatewayFacts {
 };
 Finding finding_of(const GatewayFacts& facts);
 
+/// What the kernel says of its clock.
+struct ClockFacts {
+  bool told = false;  // else it does not say
+  bool in_step = false;
+};
+Finding finding_of(const ClockFacts& facts);
+
+/// Of one device of this host.
+struct MulticastFacts {
+  std::string interface;
+  bool heard = false;  // what this host sends to a group there comes back to it
+};
+Finding finding_of(const MulticastFacts& facts);
+
 /// "ok    text" or "FAULT text", and the fix below it.
 std::string to_text(const Finding& finding);
 std::string to_json(const Finding& finding, int64_t ts);

@@ -149,3 +149,19 @@ TEST_CASE("what a router offers is said, and what mends it where it does not") {
     CHECK(says(finding_of(facts), "another NAT stands before it"));
   }
 }
+
+TEST_CASE("a clock that nothing keeps in step is a fault, and one that nobody knows of is none") {
+  CHECK(finding_of(ClockFacts{true, true}).fine);
+  CHECK(finding_of(ClockFacts{false, false}).fine);
+  const Finding wild = finding_of(ClockFacts{true, false});
+  CHECK(!wild.fine);
+  CHECK(wild.fix == "sudo timedatectl set-ntp true");
+}
+
+TEST_CASE("a device that is deaf to groups is named, with what mends it") {
+  CHECK(finding_of(MulticastFacts{"eth0", true}).fix.empty());
+  const Finding deaf = finding_of(MulticastFacts{"eth0", false});
+  CHECK(!deaf.fine);
+  CHECK(says(deaf, "on eth0"));
+  CHECK(deaf.fix.find("239.255.84.104") != std::string::npos);
+}
