@@ -57,8 +57,9 @@ class Igd {
     // A daemon that caches what it heard is not asked: its path is empty.
     UPNPDev* const all =
         upnpDiscover(discover_milliseconds, ip_text(gateway.own).c_str(), "", 0, 0, 1, &error);
-    for (UPNPDev* one = all; one != nullptr && !found_; one = one->pNext) {
+    for (UPNPDev* one = all; one != nullptr && !usable_; one = one->pNext) {
       if (!is_at(one->descURL, host)) continue;
+      if (std::exchange(found_, false)) FreeUPNPUrls(&urls_);
       UPNPDev* const rest = std::exchange(one->pNext, nullptr);
       char own[64] = "";
 #if MINIUPNPC_API_VERSION >= 18
