@@ -174,11 +174,11 @@ TEST_CASE("who has the invite comes in by the mapped port") {
 
 TEST_CASE("a mapping is renewed before it ends, and one that nobody takes back ends by itself") {
   if (is_skipped()) return;
-  Home home(pcp_alone + "min_lifetime=1\nmax_lifetime=4\n");
+  Home home(pcp_alone + "min_lifetime=1\nmax_lifetime=2\n");
   Node& anna = home.host_node();
   home.await_mapped(true);
   // Twice its life, through which it stays.
-  CHECK(!Program::run_until([&] { return !home.is_mapped(); }, Seconds{8}));
+  CHECK(!Program::run_until([&] { return !home.is_mapped(); }, Seconds{4}));
   anna.signal(SIGKILL);
   anna.await_end();
   home.await_mapped(false);
@@ -186,24 +186,21 @@ TEST_CASE("a mapping is renewed before it ends, and one that nobody takes back e
 
 TEST_CASE("a gateway that hangs holds nobody up at the end") {
   if (is_skipped()) return;
-  for (const std::string& options : {pcp_alone, upnp_alone}) {
-    Home home(options);
-    Node& anna = home.host_node();
-    home.await_mapped(true);
-    home.freeze_gateway();
-    // Within two seconds.
-    anna.quit();
-  }
+  // UPnP is the one that waits for it, on a thread.
+  Home home(upnp_alone);
+  Node& anna = home.host_node();
+  home.await_mapped(true);
+  home.freeze_gateway();
+  // Within two seconds.
+  anna.quit();
 }
 
-TEST_CASE("doctor says by what the gateway leads ports here, or what to switch on") {
+TEST_CASE("doctor says by what the gateway leads ports here, and leaves none behind") {
   if (is_skipped()) return;
   Home home(upnp_alone);
   const Outcome said = home.doctor();
   CHECK(said.output.find("leads ports here by UPnP: " + outer) != std::string::npos);
   CHECK(!home.is_mapped());
-  home.freeze_gateway();
-  CHECK(home.doctor().output.find("switch UPnP-IGD, NAT-PMP or PCP on") != std::string::npos);
 }
 
 TEST_CASE("with --nat none nothing is mapped") {
