@@ -225,6 +225,17 @@ TEST_CASE(
   CHECK(found->addresses.empty());
 }
 
+TEST_CASE("who has been answered asks no more") {
+  Beacon asking = beacon();
+  const BeaconMessage asked = asks(asking);
+  drain(asking, start);
+  const Instant late = start + ask_interval - 10ms;
+  hear(asking, late, other, write_beacon(answer_to(asked, 7777)));
+  CHECK(asking.next_timeout() == late + gather_time);
+  asking.on_timeout(start + ask_interval);
+  CHECK(drain(asking, start + ask_interval).empty());
+}
+
 TEST_CASE("without a link the answer is that there is nobody, at once") {
   Beacon asking = beacon({});
   asking.ask(start, "lab");
