@@ -37,7 +37,8 @@ void Grade::measure_lateness(mrt::Duration late) {
 
 std::vector<NodeId> succession(std::span<const Candidate> candidates) {
   const auto key = [](const Candidate& c) {
-    return std::make_tuple(!c.reachable, !c.grade.is_measured(), c.grade.level(), c.joined, c.node);
+    return std::make_tuple(!c.reachable, !c.grade.is_measured(), !c.open, c.grade.level(), c.joined,
+                           c.node);
   };
   std::vector<const Candidate*> order;
   order.reserve(candidates.size());

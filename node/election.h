@@ -46,11 +46,13 @@ struct Candidate {
   bool reachable = true;  // others can open a connection to it
   Grade grade;
   uint64_t joined = 0;  // how many had joined before it: the oldest member has the lowest
+  bool open = false;    // whoever knows its address can call it: it is behind no NAT
 };
 
-/// Ranks 1, 2, ...: the first is the first successor. By reachability, then grade (who was not
-/// measured yet comes last), then who has been here longest (most likely to stay: Stutzbach and
-/// Rejaie, "Understanding churn in peer-to-peer networks", 2006), then id.
+/// Ranks 1, 2, ...: the first is the first successor. By reachability (who was not measured yet
+/// comes last), then whether anybody can call it, then grade, then who has been here longest (most
+/// likely to stay: Stutzbach and Rejaie, "Understanding churn in peer-to-peer networks", 2006),
+/// then id.
 std::vector<NodeId> succession(std::span<const Candidate> candidates);
 
 }  // namespace node

@@ -10,9 +10,8 @@
 
 namespace node {
 
-/// An address that means another host in each LAN: RFC 1918, RFC 6598 (a provider's own NAT), RFC
-/// 3927, RFC 4193, RFC 4291's link-local, and loopback.
-static bool is_private(const mrt::Address& address) {
+// RFC 1918, RFC 6598 (a provider's own NAT), RFC 3927, RFC 4193, RFC 4291's link-local.
+bool is_private(const mrt::Address& address) {
   const auto& ip = address.ip;
   if (address.is_loopback()) return true;
   if (!address.is_v4()) return (ip[0] & 0xfe) == 0xfc || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80);

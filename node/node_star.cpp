@@ -216,7 +216,10 @@ std::vector<NodeId> Node::State::succession_now(mrt::Instant now) {
     Link& link = links.at(id);
     if (!link.member) continue;
     measure(link);
-    candidates.push_back({node, !unreachable.contains(node), link.grade, link.joined});
+    const RosterEntry* entry = roster.find(node);
+    // In a LAN nobody tells who can be called from outside.
+    const bool open = entry && !entry->behind_nat && !is_private(link.path.remote);
+    candidates.push_back({node, !unreachable.contains(node), link.grade, link.joined, open});
   }
   return succession(candidates);
 }

@@ -53,6 +53,16 @@ TEST_CASE("reachable before unreachable, near before far, old before new") {
         std::vector{node_id(4), node_id(3), node_id(5), node_id(2), node_id(6), node_id(1)});
 }
 
+TEST_CASE("whom anybody can call comes before who is nearer, and behind nobody who is reached") {
+  const std::vector<Candidate> candidates = {
+      {node_id(1), true, grade(milliseconds(1)), 0},
+      {node_id(2), true, grade(milliseconds(200)), 1, true},
+      {node_id(3), false, grade(milliseconds(1)), 0, true},
+      {node_id(4), true, {}, 0, true},
+  };
+  CHECK(succession(candidates) == std::vector{node_id(2), node_id(1), node_id(4), node_id(3)});
+}
+
 TEST_CASE("a busy host comes behind an idle one, however long it was here") {
   const std::vector<Candidate> candidates = {
       {node_id(1), true, grade(milliseconds(1), 0, milliseconds(30)), 0},

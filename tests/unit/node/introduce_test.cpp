@@ -211,6 +211,17 @@ TEST_CASE_FIXTURE(Led, "P says why a successor is not reached") {
   CHECK(kate_seen().relayed == RelayReason::none);
 }
 
+TEST_CASE("who has a public address is next before those behind NATs, who were here first") {
+  Leader star(mrt::Address::v4(203, 0, 113, 3, 7700));
+  Hostile dora{star.stage, mrt::Address::v4(203, 0, 113, 4, 7700), 4};
+  star.come(dora, {dora.at()});
+  star.stage.run(milliseconds(300));
+  for (Hostile* one : {&star.bert, &star.carl, &dora}) one->lag({});
+  for (const Peer& peer : star.anna->peers()) {
+    if (peer.rank == 1) CHECK(peer.node == dora.id());
+  }
+}
+
 TEST_CASE("all hear who would be cut off from the first successor") {
   Stage stage;
   Honest anna{stage, remote(1), 1, "anna", secret(), true};

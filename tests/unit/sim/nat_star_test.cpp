@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "node/sim/acts.h"
@@ -16,13 +17,16 @@ namespace {
 
 /// Five nodes, each alone behind such a gateway.
 struct Street {
-  explicit Street(const NatSpec& spec) {
+  /// `second`: what the one that comes first is behind, to a supernode that anybody reaches.
+  explicit Street(const NatSpec& spec, const std::optional<NatSpec>& second = std::nullopt) {
     for (size_t seat = 0; seat < 5; ++seat) {
       star.add_seat();
-      star.put_behind(seat, star.world().add_gateway(spec));
+      if (second && seat == 0) continue;
+      const NatSpec& its = second && seat == 1 ? *second : spec;
+      star.put_behind(seat, star.world().add_gateway(its));
     }
     mrt::Random random(mrt::seed_from(3));
-    REQUIRE(gather(star, random));
+    REQUIRE(gather(star, random, second ? std::optional<size_t>(1) : std::nullopt));
     REQUIRE(star.run(2s));
   }
   static StarConfig on_the_internet() {
@@ -118,5 +122,23 @@ TEST_CASE("a member's gateway that forgets everything cuts off nobody") {
     CHECK(street.star.migrations().empty());
     street.survives_a_kill(takeover_limit(street.star));
     CHECK(*street.star.supernode() == next);
+  }
+}
+
+TEST_CASE("who is behind a symmetric NAT is no successor of those whose NATs look at ports") {
+  const auto both = Depends::on_address_and_port;
+  Street street({}, NatSpec{.mapping = both, .filtering = both});
+  REQUIRE(street.star.run(10s));
+  CHECK(street.first_successor() != 1);
+  // Nor does it reach them: it is the one that a migration will cut off, and everybody knows.
+  for (size_t seat = 0; seat < 5; ++seat) {
+    for (const node::Peer& peer : street.star.node(seat)->peers()) {
+      CHECK(peer.cut_off == (peer.node == street.star.id(1)));
+    }
+  }
+  street.star.kill(0);
+  REQUIRE(street.star.run(5s));
+  for (const size_t seat : {2, 3, 4}) {
+    CHECK(street.star.node(seat)->supernode() == street.star.id(*street.star.supernode()));
   }
 }
