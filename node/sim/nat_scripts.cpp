@@ -57,9 +57,9 @@ std::optional<size_t> settle_down(Star& star, mrt::Random& random) {
   return loose ? std::optional(symmetric) : std::nullopt;
 }
 
-/// A member's gateway forgets everything: one whose host keeps its port by that, or one in a star
-/// that lets it in at another one.
-void reboot_somebody(Star& star, mrt::Random& random, bool loose) {
+/// A member's gateway forgets everything: one whose host keeps its port by that, or one whose
+/// supernode lets it in at another one.
+void reboot_somebody(Star& star, mrt::Random& random, std::optional<size_t> symmetric) {
   const auto seat = any_able(star, random, star.supernode());
   if (!seat) return;
   const auto& gateway = star.world().gateway(star.host(*seat));
@@ -68,6 +68,7 @@ void reboot_somebody(Star& star, mrt::Random& random, bool loose) {
   for (size_t other = 0; other < star.seat_count(); ++other) {
     inside += star.world().gateway(star.host(other)) == gateway ? 1 : 0;
   }
+  const bool loose = symmetric && star.supernode() != symmetric;
   if (loose || (star.world().nat(*gateway).keeps_ports && inside == 1)) star.reboot_gateway(*seat);
 }
 
@@ -111,7 +112,7 @@ void nat(Star& star, mrt::Random& random, const Play&) {
   // Longer than the shortest mapping lasts, and hardly anything is said.
   if (random.chance(0.3) && !talk(star, random, random.between(30s, 60s), 0.2)) return;
   if (!lead_ends(star, random)) return;
-  if (random.chance(0.5)) reboot_somebody(star, random, symmetric.has_value());
+  if (random.chance(0.5)) reboot_somebody(star, random, symmetric);
   if (!talk(star, random, 3s, 20)) return;
   lead_ends(star, random);
 }
