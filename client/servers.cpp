@@ -3,15 +3,6 @@
 
 namespace client {
 
-bool is_near(const mrt::Address& address) {
-  const auto& ip = address.ip;
-  if (address.is_loopback()) return true;
-  if (!address.is_v4()) return (ip[0] & 0xfe) == 0xfc || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80);
-  const uint8_t a = ip[12], b = ip[13];
-  return a == 10 || (a == 172 && b >= 16 && b < 32) || (a == 192 && b == 168) ||
-         (a == 169 && b == 254);
-}
-
 Servers::Servers(uv_loop_t* loop, const Options& options, Actions actions)
     : options_(options), actions_(std::move(actions)), resolver_(loop) {}
 

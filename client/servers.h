@@ -23,10 +23,6 @@ inline constexpr const char* public_stun_servers[] = {
     "stun.l.google.com:19302", "stun.cloudflare.com:3478", "stun.nextcloud.com:3478",
     "stun.sipgate.net:3478"};
 
-/// Whether to get there nothing beyond this host and its LAN is needed: loopback, link-local,
-/// RFC 1918 and RFC 4193.
-bool is_near(const mrt::Address& address);
-
 class Servers {
  public:
   struct Actions {

@@ -4,28 +4,18 @@
 // supernode brings two together who are both behind NATs, by telling each at the same moment where
 // it sees the other.
 #include <algorithm>
+#include <functional>
 #include <iterator>
 
 #include "node/node_state.h"
 
 namespace node {
 
-// RFC 1918, RFC 6598 (a provider's own NAT), RFC 3927, RFC 4193, RFC 4291's link-local.
-bool is_private(const mrt::Address& address) {
-  const auto& ip = address.ip;
-  if (address.is_loopback()) return true;
-  if (!address.is_v4()) return (ip[0] & 0xfe) == 0xfc || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80);
-  const uint8_t a = ip[12];
-  const uint8_t b = ip[13];
-  return a == 10 || (a == 172 && (b & 0xf0) == 16) || (a == 192 && b == 168) ||
-         (a == 100 && (b & 0xc0) == 64) || (a == 169 && b == 254);
-}
-
 std::vector<mrt::Address> with_guesses(std::vector<mrt::Address> told, const mrt::Address& teller) {
-  if (is_private(teller)) return told;
+  if (teller.is_private()) return told;
   const size_t count = told.size();
   for (size_t i = 0; i < count; ++i) {
-    if (is_private(told[i]) && !told[i].is_loopback()) told.push_back({teller.ip, told[i].port});
+    if (told[i].is_private() && !told[i].is_loopback()) told.push_back({teller.ip, told[i].port});
   }
   return told;
 }
@@ -70,9 +60,9 @@ std::vector<mrt::Address> Node::State::addresses_from_here(const NodeId& node) {
   const mrt::Address& seen = known.front();
   const mrt::Address& own = mine->addresses.front();
   auto all = known;
-  const bool may_be_near = seen.ip == own.ip || (is_private(seen) && is_private(own));
+  const bool may_be_near = seen.ip == own.ip || (seen.is_private() && own.is_private());
   if (!may_be_near) {
-    std::erase_if(all, [&](const mrt::Address& a) { return a != seen && is_private(a); });
+    std::erase_if(all, [&](const mrt::Address& a) { return a != seen && a.is_private(); });
     all = with_guesses(all, up->path.remote);
   }
   return all;
@@ -81,9 +71,10 @@ std::vector<mrt::Address> Node::State::addresses_from_here(const NodeId& node) {
 /// Several addresses are called side by side; where one is near, the others a little later.
 void Node::State::call_member(mrt::Instant now, const NodeId& node,
                               const std::vector<mrt::Address>& addresses) {
-  const bool any_near = std::any_of(addresses.begin(), addresses.end(), is_private);
+  const bool any_near =
+      std::any_of(addresses.begin(), addresses.end(), std::mem_fn(&mrt::Address::is_private));
   for (const mrt::Address& address : addresses) {
-    if (!any_near || is_private(address)) {
+    if (!any_near || address.is_private()) {
       open_link(now, address, Purpose::warm);
     } else if (introductions.later.size() < later_calls_max) {
       introductions.later.push_back({now + head_start, node, address});
@@ -121,7 +112,8 @@ void Node::State::introduce(mrt::Instant now, Link& one, Link& other) {
     // Behind one NAT they may reach each other without it.
     if (seen.ip == to.path.remote.ip) {
       const auto& own = about.hello.addresses;
-      std::copy_if(own.begin(), own.end(), std::back_inserter(addresses), is_private);
+      std::copy_if(own.begin(), own.end(), std::back_inserter(addresses),
+                   std::mem_fn(&mrt::Address::is_private));
     }
     addresses = usable(addresses, to.path.remote.is_loopback());
     if (!addresses.empty()) send(now, to, Introduce{about.peer, addresses});

@@ -218,7 +218,7 @@ std::vector<NodeId> Node::State::succession_now(mrt::Instant now) {
     measure(link);
     const RosterEntry* entry = roster.find(node);
     // In a LAN nobody tells who can be called from outside.
-    const bool open = entry && !entry->behind_nat && !is_private(link.path.remote);
+    const bool open = entry && !entry->behind_nat && !link.path.remote.is_private();
     candidates.push_back({node, !unreachable.contains(node), link.grade, link.joined, open});
   }
   return succession(candidates);

@@ -81,13 +81,6 @@ std::string host_of(const mrt::Address& address) {
   return text.substr(0, text.rfind(':'));
 }
 
-/// RFC 1918, and the carriers' (RFC 6598). REQUIRES: IPv4.
-bool is_private(const mrt::Address& address) {
-  const uint8_t a = address.ip[12], b = address.ip[13];
-  return a == 10 || (a == 172 && b >= 16 && b < 32) || (a == 192 && b == 168) ||
-         (a == 100 && b >= 64 && b < 128);
-}
-
 }  // namespace
 
 std::vector<Finding> findings_of(const SocketFacts& facts) {
@@ -147,7 +140,7 @@ Finding finding_of(const GatewayFacts& facts) {
     out.text = fmt::format("the router {} refuses to lead a port here ({})", gateway, refused);
     out.fix =
         fmt::format("allow {} to map ports in the router (http://{}/), {}", own, gateway, by_hand);
-  } else if (is_private(*external)) {
+  } else if (external->is_private()) {
     out.text = fmt::format(
         "the router {} leads ports here by {}, but its own address {} is not a "
         "public one: another NAT stands before it",

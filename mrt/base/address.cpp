@@ -65,6 +65,14 @@ bool Address::is_multicast() const {
   return is_v4() ? ip[12] >= 224 && ip[12] <= 239 : ip[0] == 0xff;
 }
 
+bool Address::is_private() const {
+  if (is_loopback()) return true;
+  if (!is_v4()) return (ip[0] & 0xfe) == 0xfc || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80);
+  const uint8_t a = ip[12], b = ip[13];
+  return a == 10 || (a == 172 && (b & 0xf0) == 16) || (a == 192 && b == 168) ||
+         (a == 100 && (b & 0xc0) == 64) || (a == 169 && b == 254);
+}
+
 bool Address::is_unicast() const {
   const bool broadcast =
       is_v4() && std::all_of(ip.begin() + 12, ip.end(), [](uint8_t b) { return b == 0xff; });

@@ -33,6 +33,9 @@ struct Address {
   /// 0.0.0.0 or ::.
   bool is_unspecified() const;
   bool is_multicast() const;
+  /// Means another host in each LAN: RFC 1918, RFC 6598 (a provider's own NAT), RFC 3927, RFC 4193,
+  /// RFC 4291's link-local, and loopback.
+  bool is_private() const;
   /// Something that a datagram can be sent to: a port, and neither unspecified, multicast
   /// nor the IPv4 broadcast.
   bool is_unicast() const;

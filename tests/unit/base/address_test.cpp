@@ -63,3 +63,17 @@ TEST_CASE("addresses travel, and anything else is refused") {
   read_address(in);
   CHECK(!in.ok());
 }
+
+TEST_CASE("a private address means another host in each LAN") {
+  for (const char* text :
+       {"127.0.0.1", "::1", "10.1.2.3", "172.16.0.1", "172.31.9.9", "192.168.1.1", "169.254.1.1",
+        "100.64.0.1", "100.127.255.1", "fd00::1", "fc00::1", "fe80::1"}) {
+    CAPTURE(text);
+    CHECK(Address::parse(text, 1)->is_private());
+  }
+  for (const char* text : {"192.0.2.1", "172.15.0.1", "172.32.0.1", "11.0.0.1", "100.63.0.1",
+                           "100.128.0.1", "192.169.0.1", "2001:db8::1", "fec0::1"}) {
+    CAPTURE(text);
+    CHECK(!Address::parse(text, 1)->is_private());
+  }
+}
