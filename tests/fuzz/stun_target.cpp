@@ -8,6 +8,7 @@
 #include "fuzz/targets.h"
 #include "mrt/base/check.h"
 #include "stun/client.h"
+#include "stun/nat_watch.h"
 #include "stun/port_mapper.h"
 #include "stun/rendezvous_candidates.h"
 #include "stun/responder.h"
@@ -89,11 +90,40 @@ static void check_port_mapper(ByteView bytes) {
   }
 }
 
+/// As an answer to each question of a node that looks at its NAT, whatever comes of it.
+static void check_watch(ByteView bytes) {
+  const Address server = Address::v4(198, 51, 100, 5, 3478);
+  const Address first = Address::v4(0, 0, 0, 0, 4000), second = Address::v4(0, 0, 0, 0, 4001);
+  stun::NatWatch watch({{first}, {second}}, mrt::seed_from(1));
+  mrt::Instant now{};
+  watch.add_servers(now, {server});
+  std::array<uint8_t, 100> request;
+  for (int asked = 0; asked < 40;) {
+    if (const auto batch = watch.poll_transmit(now, request)) {
+      ++asked;
+      Bytes answer(bytes.begin(), bytes.end());
+      if (answer.size() >= stun::header_bytes)
+        std::copy_n(request.begin() + 4, 16, answer.begin() + 4);
+      const Address local = Address::v4(10, 0, 0, 2, batch->path.local.port);
+      watch.on_datagrams(now, {local, batch->path.remote}, mrt::Ecn::not_ect, 0, answer);
+    } else {
+      while (const auto found = watch.poll_event()) {
+        const auto& mapped = found->behaviour.mapped;
+        CHECK(!mapped || stun::is_believable(*mapped, server));
+      }
+      CHECK(watch.is_consistent() && watch.next_timeout() != mrt::never);
+      now = std::max(now, watch.next_timeout());
+      watch.on_timeout(now);
+    }
+  }
+}
+
 void stun(ByteView input) {
   check_port_mapper(input);
   check_message(input);
   check_responder(input);
   check_client(input);
+  check_watch(input);
 }
 
 }  // namespace fuzz

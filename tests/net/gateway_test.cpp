@@ -95,7 +95,7 @@ class Home {
                    [&] { return daemon_->said().find("istening") != std::string::npos; });
   }
 
-  Node& host_node(std::vector<std::string> arguments = {"host"}) {
+  Node& host_node(std::vector<std::string> arguments = {"host", "--stun", "none"}) {
     return star.open("anna", arguments, {"0.0.0.0:7777", host.network, {{"THUBAN_NAT", "auto"}}});
   }
   Outcome doctor() {

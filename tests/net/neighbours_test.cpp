@@ -23,7 +23,9 @@ const Environment without = {{"THUBAN_NAT", "auto"}};
 struct Lan {
   Node& host(const std::string& nick, const net::Host& at, const std::string& network,
              const Environment& environment, const std::string& bind = "0.0.0.0:0") {
-    return star.open(nick, {"host", "--network", network}, {bind, at.network, environment});
+    // No public STUN server is asked in a test.
+    return star.open(nick, {"host", "--network", network, "--stun", "none"},
+                     {bind, at.network, environment});
   }
   /// `peers`, to its end.
   Outcome peers(const net::Host& at, const std::string& network, const Environment& environment,

@@ -48,10 +48,16 @@ TEST_CASE("on a terminal it is a plain sentence") {
 
 TEST_CASE("servers whose names nobody knows are told, and hold nothing up") {
   Star star;
-  // RFC 6761 section 6.4: no name of .invalid is ever known.
-  Node& bob = star.open("bob", {"host", "--stun", "nobody.invalid:3478", "--rendezvous",
-                                "nobody.invalid:7700", "--network", "lab"});
+  // Longer than any label may be (RFC 1035 section 2.3.4): no name server is asked for it.
+  const std::string nobody = std::string(70, 'x') + ":7700";
+  Node& bob =
+      star.open("bob", {"host", "--stun", nobody, "--rendezvous", nobody, "--network", "lab"});
   bob.say("T here");
   bob.await_event("chat");
   bob.quit();
+  CHECK(bob.complaints().find("warning: rendezvous " + std::string(10, 'x')) != std::string::npos);
+  CHECK(bob.complaints().find("warning: STUN server " + std::string(10, 'x')) != std::string::npos);
+  const Outcome sought = star.run({"join", "lab", "--rendezvous", nobody, "--open"});
+  CHECK(sought.code == 3);
+  CHECK(sought.seconds < 5);
 }

@@ -3,6 +3,8 @@
 // How nodes find each other by rendezvous servers (WIRE.md 9).
 #include <doctest/doctest.h>
 
+#include <array>
+
 #include "mrt/handshake.h"
 #include "stun/rendezvous_client.h"
 #include "stun/rendezvous_server.h"
@@ -223,4 +225,54 @@ TEST_CASE("forged OPENINGs make a search call few ports of hosts that it calls a
     CHECK(stage.sent_to(at_port(remote(3), port)) == 0);
   }
   CHECK(called == 4);
+}
+
+namespace {
+
+/// A node that looks a star up at servers whose addresses are not known yet.
+struct Awaiting {
+  Awaiting() : node(now, config(), mrt::seed_from(1)) {
+    node.set_rendezvous_key(now, key_of());
+    node.join(now, CommandId{1}, {}, std::nullopt, true);
+  }
+  static NodeConfig config() {
+    NodeConfig out;
+    out.nick = "a";
+    out.sockets = out.addresses = {remote(1)};
+    out.awaits_rendezvous = true;
+    out.endpoint.identity.fill(1);
+    return out;
+  }
+  size_t failures() {
+    size_t out = 0;
+    while (const auto event = node.poll_event())
+      out += std::holds_alternative<CommandFailed>(*event);
+    return out;
+  }
+  bool asks(const mrt::Address& server) {
+    std::array<uint8_t, 1'200> buffer;
+    while (const auto batch = node.poll_transmit(now, buffer)) {
+      if (batch->path.remote == server) return true;
+    }
+    return false;
+  }
+
+  mrt::Instant now{seconds(1)};
+  Node node;
+};
+
+}  // namespace
+
+TEST_CASE("a look-up waits for its servers' addresses, and ends where there are none") {
+  Awaiting found;
+  CHECK(found.failures() == 0);
+  found.node.add_rendezvous(found.now, {server_address});
+  CHECK(found.failures() == 0);
+  CHECK(found.asks(server_address));
+  Awaiting none;
+  none.node.add_rendezvous(none.now, {});
+  CHECK(none.failures() == 1);
+  // It is as if there were none at all.
+  none.node.join(none.now, CommandId{2}, {}, std::nullopt, true);
+  CHECK(none.failures() == 1);
 }
