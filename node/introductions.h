@@ -40,6 +40,7 @@ inline constexpr mrt::Duration recheck_time = std::chrono::seconds(1);
 /// Calls that wait for a nearer one: as many connections as may be half open. Others are made when
 /// the supernode is asked again.
 inline constexpr size_t later_calls_max = 512;
+
 /// Whom somebody sees at a private address, who is seen here at another one, is behind the same NAT
 /// as that one. Most NATs keep ports, so its outer address can be guessed: it comes last.
 std::vector<mrt::Address> with_guesses(std::vector<mrt::Address> told, const mrt::Address& teller);

@@ -12,8 +12,6 @@ namespace node::sim::scripts {
 
 using namespace std::chrono_literals;
 
-static constexpr size_t host_seat = 0;
-
 static bool until_all_joined(Star& star, Duration limit) {
   return until(star, limit, "everybody has joined", [&] {
     for (size_t seat = 0; seat < star.seat_count(); ++seat) {

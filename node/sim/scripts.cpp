@@ -7,9 +7,6 @@ namespace node::sim::scripts {
 
 using namespace std::chrono_literals;
 
-// What the supernode is when the star is gathered: nobody else can be one yet.
-static constexpr size_t host_seat = 0;
-
 /// Nothing happened for which a supernode would have to be replaced. Not to be expected where a
 /// third of all is lost: there several members hear nothing for a while in one of some hundred
 /// runs.

@@ -10,6 +10,9 @@
 
 namespace node::sim::scripts {
 
+/// What the supernode is when the star is gathered: nobody else can be one yet.
+inline constexpr size_t host_seat = 0;
+
 void story(Star& star, mrt::Random& random, const Play& play);
 void chat(Star& star, mrt::Random& random, const Play& play);
 void burst(Star& star, mrt::Random& random, const Play& play);
