@@ -384,6 +384,7 @@ void Node::State::spread(mrt::Instant now) {
 
 /// SCLS: everyone gets what was placed, and the name of the one who goes on.
 void Node::State::close_star(mrt::Instant now, const SupernodeClose& message) {
+  flush_roster(now);  // whom they do not know they follow nowhere, and the successor may be new
   spread(now);
   for (auto& [id, link] : links) {
     if (link.member && link.peer != message.successor) send(now, link, message);

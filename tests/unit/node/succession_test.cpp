@@ -3,6 +3,8 @@
 // Who is next, as a supernode measures its members (OVERLAY.md 4).
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "unit/node/stage.h"
 
 using namespace node;
@@ -134,4 +136,27 @@ TEST_CASE_FIXTURE(Led, "a node tells its supernode of a successor to whom it fin
   kate.say(kate.hello(Purpose::answer));
   stage.run(milliseconds(300));
   CHECK(mallory.heartbeat_heard().unreached.empty());
+}
+
+TEST_CASE("who is named as the successor right after it came is known to all by then") {
+  Stage stage;
+  Honest anna{stage, remote(1), 1, "anna", secret(), true};
+  Hostile bert{stage, remote(2), 2};
+  bert.join(anna.at());
+  stage.run(milliseconds(300));
+  Hostile carl{stage, remote(3), 3};
+  Hostile dora{stage, remote(4), 4};
+  carl.call(anna.at());
+  dora.call(anna.at());
+  dora.say(dora.hello(Purpose::join));  // the next news of who is here waits 20 ms
+  stage.run(milliseconds(3));
+  carl.say(carl.hello(Purpose::join));
+  while (carl.heard<Welcome>().empty()) stage.run(milliseconds(1));
+  bert.line().heard.clear();
+  anna->hand_over(stage.now(), {1}, carl.id().to_string());
+  stage.run(milliseconds(5));
+  REQUIRE(bert.heard<SupernodeClose>().size() == 1);
+  REQUIRE(std::holds_alternative<RosterUpdate>(bert.line().heard.front()));
+  const RosterUpdate told = bert.heard<RosterUpdate>().front();
+  CHECK(std::ranges::any_of(told.entries, [&](const auto& one) { return one.node == carl.id(); }));
 }
