@@ -107,13 +107,18 @@ constexpr std::array<VerbRow, 14> verbs = {{
      "\n"
      "  thuban rendezvous\n"
      "  thuban rendezvous --bind 192.0.2.1:7700 --json\n"},
-    {Verb::doctor, "doctor", "[--stun HOST:PORT]", "finds what is in the way, and what mends it",
+    {Verb::doctor, "doctor", "[--stun HOST:PORT] [--long]",
+     "finds what is in the way, and what mends it",
      "Looks at the kernel's buffers and batches, and asks STUN servers (--stun, repeatable) which\n"
      "address the world sees, which NAT there is, and from where packets come in. Any supernode\n"
      "answers STUN at its own port; a server with two addresses tells the most. --bind says from\n"
      "which port is asked. Servers were named and none answered: exit code 3.\n"
      "\n"
-     "  thuban doctor --stun 192.0.2.7:7700 --json\n"},
+     "  --long  also how long the NAT keeps a mapping that nothing goes through: up to six\n"
+     "          minutes; a supernode or thuban rendezvous has to answer\n"
+     "\n"
+     "  thuban doctor --stun 192.0.2.7:7700 --json\n"
+     "  thuban doctor --stun 192.0.2.7:7700 --long\n"},
 }};
 
 constexpr std::string_view common_options =

@@ -28,7 +28,8 @@ struct Raw {
       log_file, color, to, from, out, nodes, seed, scenario, loss, delay, duration, svg;
   bool ask_password = false, open = false, no_reshare = false, ephemeral = false, no_prompt = false,
        qr = false, plain = false, json = false, quiet = false, no_progress = false, yes = false,
-       help = false, version = false, step = false, trace = false, kill = false, sealed = false;
+       help = false, version = false, step = false, thorough = false, trace = false, kill = false,
+       sealed = false;
   BenchTexts bench;
 };
 
@@ -85,6 +86,7 @@ void declare(CLI::App& app, Raw& raw) {
   app.add_flag("--no-progress", raw.no_progress);
   app.add_flag("-y,--yes", raw.yes);
   app.add_flag("--step", raw.step);
+  app.add_flag("--long", raw.thorough);
   app.add_flag("--trace", raw.trace);
   app.add_flag("--kill", raw.kill);
   app.add_flag("--sealed", raw.sealed);
@@ -179,6 +181,7 @@ void take_own_options(Options& options, const Raw& raw) {
   only(!raw.from.empty(), "--from", verb == Verb::get);
   only(!raw.out.empty(), "--out", verb == Verb::get);
   only(raw.step, "--step", verb == Verb::demo);
+  only(raw.thorough, "--long", verb == Verb::doctor);
   // It serves every network, and learns the password of none.
   const bool password = raw.ask_password || !raw.password_file.empty();
   only(password, "a password", verb != Verb::rendezvous);
@@ -201,6 +204,7 @@ void take_own_options(Options& options, const Raw& raw) {
   if (verb == Verb::get && raw.from.empty()) throw Mistake{"get needs --from TARGET"};
   if (!raw.out.empty()) options.out = raw.out;
   options.step = raw.step;
+  options.thorough = raw.thorough;
 }
 
 void take_sim(SimOptions& sim, const Raw& raw, bool json) {

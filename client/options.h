@@ -92,7 +92,8 @@ struct Options {
   bool qr = false;  // the invite as a QR code, too
   bool progress = true;
 
-  bool step = false;  // demo
+  bool step = false;      // demo
+  bool thorough = false;  // doctor --long
   SimOptions sim;
   BenchOptions bench;
 };

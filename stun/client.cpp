@@ -56,11 +56,14 @@ void Client::on_datagram(Instant now, const Path& path, ByteView datagram) {
     ++stats_.unexpected;
     return;
   }
-  // An error comes from the address that was asked: it says that no other could be used.
+  // An error comes from the address that was asked, to the socket that asked: it says that no other
+  // could be used.
   const Query& query = entry->second.query;
-  const bool from_asked = message->kind == Kind::error && path.remote == query.path.remote;
-  const bool to_asker = query.path.local.port == 0 || path.local.port == query.path.local.port;
-  if ((path.remote != query.answer_from && !from_asked) || !to_asker) {
+  const bool refuses = message->kind == Kind::error;
+  const bool from_asked = refuses && path.remote == query.path.remote;
+  const uint16_t to =
+      query.elsewhere && !refuses ? query.elsewhere->local_port : query.path.local.port;
+  if ((path.remote != query.answer_from && !from_asked) || (to != 0 && path.local.port != to)) {
     ++stats_.strange;
     return;
   }
@@ -116,6 +119,7 @@ std::optional<mrt::Transmit> Client::poll_transmit(Instant now, mrt::MutableByte
     request.id = running.id;
     const Query& query = running.query;
     if (query.change != Change{}) request.change = query.change;
+    if (query.elsewhere) request.response_port = query.elsewhere->mapped_port;
     const Bytes bytes = write_message(request);
     if (buffer.size() < bytes.size()) return std::nullopt;
     std::copy(bytes.begin(), bytes.end(), buffer.begin());

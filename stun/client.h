@@ -40,11 +40,18 @@ struct Patience {
   bool operator==(const Patience&) const = default;
 };
 
+/// The answer goes to another socket of ours (RESPONSE-PORT, RFC 5780 section 7.5).
+struct Elsewhere {
+  uint16_t mapped_port;  // where servers see that socket
+  uint16_t local_port;   // its own
+};
+
 struct Query {
   mrt::Path path;            // from which socket, to which server
   mrt::Address answer_from;  // path.remote, or where `change` lets the answer come from
   Change change{};
   Patience patience{};
+  std::optional<Elsewhere> elsewhere{};
   bool returns = false;  // sent to ourselves by way of the NAT: it is the request that comes back
 };
 

@@ -144,7 +144,7 @@ void Probe::try_second(Instant now, const Address& server) {
   ask_by_second(now, Purpose::second, server, server, {});
   if (!behaviour_.is_translated()) return;
   const Address& mapped = *behaviour_.mapped;
-  note(client_.ask(now, {{second_, mapped}, mapped, {}, patience_, true}),
+  note(client_.ask(now, {{second_, mapped}, mapped, {}, patience_, {}, true}),
        {Purpose::hairpin, mapped, mapped});
 }
 

@@ -11,6 +11,7 @@
 #include "client/doctor/findings.h"
 #include "client/doctor/gateway_examination.h"
 #include "client/doctor/host_examination.h"
+#include "client/doctor/lifetime_examination.h"
 #include "client/json.h"
 #include "client/resolve.h"
 #include "client/signals.h"
@@ -32,7 +33,8 @@ class Examination {
               const std::vector<mrt::Address>& servers)
       : probe_(mrt::uv::monotonic_now(), {socket->local(), second->local(), servers},
                mrt::uv::entropy_seed()),
-        driver_(loop, probe_, *this) {
+        driver_(loop, probe_, *this),
+        local_(socket->local()) {
     facts_.v4 = socket->local().is_v4();
     driver_.add(std::move(socket));
     driver_.add(std::move(second));
@@ -57,11 +59,13 @@ class Examination {
   }
   bool has_ended() const { return ended_; }
   const NatFacts& facts() const { return facts_; }
+  const mrt::Address& local() const { return local_; }
 
  private:
   NatFacts facts_;
   stun::Probe probe_;
   mrt::uv::Driver<stun::Probe, Examination> driver_;
+  mrt::Address local_;
   bool ending_ = false;
   bool ended_ = false;  // nothing of it is left in the loop
 };
@@ -81,6 +85,7 @@ class Doctor {
   std::vector<mrt::Address> servers() const;
   void examine(const std::vector<mrt::Address>& servers);
   ExitCode tell();
+  ExitCode measure_lifetimes() const;
 
   const Options& options_;
   mrt::uv::Sockets sockets_, seconds_;  // one of each for each address
@@ -155,6 +160,26 @@ ExitCode Doctor::tell() {
   return answered ? ExitCode::done : ExitCode::unreachable;
 }
 
+/// Of each family behind a NAT, by the servers that answered.
+ExitCode Doctor::measure_lifetimes() const {
+  for (const auto& one : examinations_) {
+    const NatFacts& facts = one->facts();
+    if (!facts.behaviour.mapped) continue;
+    LifetimeFacts lifetime{facts.v4, std::nullopt};
+    if (facts.behaviour.is_translated()) {
+      std::vector<mrt::Address> servers;
+      for (const stun::AddressFound& answered : facts.answered) servers.push_back(answered.server);
+      mrt::uv::SocketError error;
+      lifetime.found = examine_lifetime(one->local(), servers, error);
+      if (!error.text.empty())
+        say({"socket", false, error.text, "another --bind IP:PORT, or none"});
+      if (!lifetime.found) return error.text.empty() ? ExitCode::interrupted : ExitCode::failed;
+    }
+    say(finding_of(lifetime));
+  }
+  return ExitCode::done;
+}
+
 ExitCode Doctor::run() {
   const mrt::uv::SocketConfig config;
   mrt::uv::SocketError error;
@@ -184,7 +209,9 @@ ExitCode Doctor::run() {
   }
   examine(asked);
   if (interrupted_) return ExitCode::interrupted;
-  return tell();
+  const ExitCode told = tell();
+  if (!options_.thorough || told != ExitCode::done) return told;
+  return measure_lifetimes();
 }
 
 }  // namespace

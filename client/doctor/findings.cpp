@@ -7,12 +7,20 @@
 
 #include "client/nat_words.h"
 #include "stun/beacon.h"
+#include "stun/nat_watch.h"
 
 namespace client {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+/// A mapping is held by a question each 25 s (stun::NatWatch), late by two at most, and while
+/// somebody is connected by MRT's keep-alives, each 10 s.
+constexpr mrt::Duration needed_lifetime = std::chrono::seconds(27);
+static_assert(needed_lifetime > stun::mapping_check_interval);
+/// RFC 4787 REQ-5.
+constexpr int recommended_timeout_s = 120;
 
 Finding buffer_finding(const char* check, const char* which, const char* setting, size_t granted,
                        size_t wanted) {
@@ -171,11 +179,40 @@ Finding finding_of(const MulticastFacts& facts) {
     const std::string group = host_of(stun::beacon_group(true));
     out.text += ": networks are not found there by name alone";
     out.fix = fmt::format(
-        "let UDP to {0} in at this host's firewall, with nftables for example: sudo nft insert rule "
+        "let UDP to {0} in at this host's firewall, with nftables for example: sudo nft insert "
+        "rule "
         "inet filter input ip daddr {0} accept",
         group);
   }
   return out;
+}
+
+Finding finding_of(const LifetimeFacts& facts) {
+  std::string text = facts.v4 ? "IPv4: " : "IPv6: ";
+  if (!facts.found)
+    return {"mapping-lifetime", true, text + "there is no NAT, and no mapping that could end"};
+  const auto& [survived, ended] = *facts.found;
+  const auto seconds = [](mrt::Duration pause) { return mrt::to_seconds(pause); };
+  if (!survived && !ended) {
+    return {"mapping-lifetime", true,
+            text +
+                "how long the NAT keeps a mapping is unknown: no server that was asked answers "
+                "at another port (RESPONSE-PORT); any supernode and thuban rendezvous does"};
+  }
+  text += "a mapping lives";
+  if (survived) text += fmt::format(" longer than {:.0f} s", seconds(*survived));
+  if (ended)
+    text += fmt::format("{} less than {:.0f} s", survived ? " and" : "", seconds(*ended));
+  else if (*survived != stun::lifetime_pauses.back())
+    text += ", and then no server answered";
+  text += " without traffic";
+  if (!ended || *ended > needed_lifetime) return {"mapping-lifetime", true, text};
+  text += survived ? ": an address in an invite may end before it is held again"
+                   : ": connections end where nothing is said";
+  return {"mapping-lifetime", false, text,
+          fmt::format("set the router's time-out for UDP to two minutes (RFC 4787); on Linux: sudo "
+                      "sysctl -w net.netfilter.nf_conntrack_udp_timeout={}",
+                      recommended_timeout_s)};
 }
 
 std::string to_text(const Finding& finding) {

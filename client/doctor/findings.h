@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "stun/lifetime.h"
 #include "stun/probe.h"
 #include "stun/uv/port_mapping.h"
 
@@ -61,6 +62,13 @@ struct MulticastFacts {
   bool heard = false;  // what this host sends to a group there comes back to it
 };
 Finding finding_of(const MulticastFacts& facts);
+
+/// How long a mapping of one family lives.
+struct LifetimeFacts {
+  bool v4 = true;
+  std::optional<stun::LifetimeFound> found;  // nothing where there is no NAT
+};
+Finding finding_of(const LifetimeFacts& facts);
 
 /// "ok    text" or "FAULT text", and the fix below it.
 std::string to_text(const Finding& finding);

@@ -112,3 +112,22 @@ TEST_CASE("a name server that is silent holds nobody up") {
   ann.await_event("chat");
   ann.quit();
 }
+
+TEST_CASE("doctor --long measures when a mapping ends, and stops at once where it is told to") {
+  if (is_skipped()) return;
+  Watched all;
+  const net::Host& host = all.world.add(Nat::port_restricted);
+  all.world.forget_after(host, 5);
+  Launch launch = all.star.launch({"doctor", "--long", "--stun", all.middle.address + ":7700"});
+  launch.network = host.network;
+  const auto has = [](const Program& program, const char* words) {
+    return program.output().find(words) != std::string::npos;
+  };
+  Program measuring(launch), stopped(launch);
+  Program::await("the NAT", [&] { return has(stopped, "port-restricted"); });
+  stopped.signal(SIGINT);
+  CHECK(stopped.await_end() == 130);
+  CHECK(!measuring.ended());
+  CHECK(measuring.await_end(Seconds{30}) == 0);
+  CHECK(has(measuring, "FAULT IPv4: a mapping lives less than 11 s without traffic"));
+}

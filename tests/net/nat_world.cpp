@@ -137,10 +137,18 @@ void World::readdress(const Host& host, const std::string& address) {
   add_address(host, address);
 }
 
-void World::swallow(const Host& host) {
+std::string World::gateway_of(const Host& host) {
   std::string gateway = namespace_of(host);
-  gateway.replace(gateway.rfind("host"), 4, "nat");
-  shell("ip -n " + gateway + " route add blackhole default");
+  return gateway.replace(gateway.rfind("host"), 4, "nat");
+}
+
+void World::swallow(const Host& host) {
+  shell("ip -n " + gateway_of(host) + " route add blackhole default");
+}
+
+void World::forget_after(const Host& host, int seconds) {
+  shell("ip netns exec " + gateway_of(host) + " sh -c 'echo " + std::to_string(seconds) +
+        " >/proc/sys/net/netfilter/nf_conntrack_udp_timeout'");
 }
 
 }  // namespace net

@@ -43,9 +43,12 @@ class World {
   void readdress(const Host& host, const std::string& address);
   /// Of a host with one: what it sends elsewhere than to others here is never heard of again.
   void swallow(const Host& host);
+  /// Of a host with one: a mapping through which nothing goes ends after so many seconds.
+  void forget_after(const Host& host, int seconds);
 
  private:
   static std::string namespace_of(const Host& host);
+  static std::string gateway_of(const Host& host);
   std::string add_namespace(const std::string& name);
 
   std::string prefix_;  // of the namespaces' names: several tests may run at once

@@ -165,3 +165,23 @@ TEST_CASE("a device that is deaf to groups is named, with what mends it") {
   CHECK(says(deaf, "on eth0"));
   CHECK(deaf.fix.find("239.255.84.104") != std::string::npos);
 }
+
+TEST_CASE("a mapping's lifetime is a fault only where it is shorter than thuban needs") {
+  const auto said = [](std::optional<mrt::Duration> survived, std::optional<mrt::Duration> ended) {
+    return finding_of(LifetimeFacts{true, stun::LifetimeFound{survived, ended}});
+  };
+  CHECK(
+      says(said(45s, 75s), "a mapping lives longer than 45 s and less than 75 s without traffic"));
+  CHECK(said(45s, 75s).fine);
+  CHECK(said(27s, 45s).fine);
+  CHECK(says(said(310s, {}), "longer than 310 s without traffic"));
+  CHECK(says(said(27s, {}), "longer than 27 s, and then no server answered"));
+  CHECK(says(said({}, {}), "unknown"));
+  CHECK(said({}, {}).fine);
+  CHECK(!said(17s, 27s).fine);
+  CHECK(says(said(17s, 27s), "invite"));
+  CHECK(!said({}, 11s).fine);
+  CHECK(says(said({}, 11s), "lives less than 11 s without traffic: connections end"));
+  CHECK(said({}, 11s).fix.find("nf_conntrack_udp_timeout=120") != std::string::npos);
+  CHECK(says(finding_of(LifetimeFacts{false, {}}), "IPv6: there is no NAT"));
+}

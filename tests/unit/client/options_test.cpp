@@ -224,6 +224,10 @@ TEST_CASE("whom to ask by STUN is said by --stun, and none is nobody") {
   CHECK(left({"doctor", "--stun", "none", "--stun", "a:1"}).code == ExitCode::usage);
   CHECK(left({"doctor", "--nat", "none", "--stun", "a:1"}).code == ExitCode::usage);
   CHECK(left({"doctor", "x"}).code == ExitCode::usage);
+  CHECK(!accepted({"doctor"}).thorough);
+  CHECK(accepted({"doctor", "--long"}).thorough);
+  CHECK(left({"host", "--long"}).code == ExitCode::usage);
+  CHECK(left({"--long"}).code == ExitCode::usage);
   CHECK(accepted({"--rendezvous", "a:1", "--rendezvous", "[::1]:2"}).rendezvous.size() == 2);
   CHECK(left({"--rendezvous", "a"}).code == ExitCode::usage);
 }

@@ -214,6 +214,32 @@ TEST_CASE(
   }
 }
 
+TEST_CASE(
+    "with RESPONSE-PORT an answer comes to the other socket, an error to the one that asked") {
+  const Path other_socket{Address::v4(10, 0, 0, 2, 4001), server};
+  for (const bool refuses : {false, true}) {
+    Desk desk;
+    Query query = to_server();
+    query.elsewhere = Elsewhere{40'001, 4001};
+    desk.client.ask(desk.now, query);
+    const Message request = desk.sent()->message;
+    CHECK(request.response_port == 40'001);
+    Message answer = answer_to(request);
+    desk.hear({home, server}, answer);  // a server that does not know RESPONSE-PORT
+    CHECK(desk.client.stats().strange == 1);
+    CHECK(!desk.client.poll_event());
+    if (refuses) {
+      answer.kind = Kind::error;
+      answer.error = ErrorCode{error_unknown_attribute, "no"};
+      desk.hear({home, server}, answer);
+      CHECK(event_of<Failed>(desk).why == Failure::refused);
+    } else {
+      desk.hear(other_socket, answer);
+      CHECK(event_of<Answered>(desk).path.local == other_socket.local);
+    }
+  }
+}
+
 TEST_CASE("a request that was sent to ourselves is known when it comes, and no other is") {
   Desk desk;
   Query query = to_server(outside);

@@ -29,6 +29,8 @@ struct NatBox {
   /// towards its sender.
   bool remembers_refused = true;
   bool hairpins = false;
+  /// How long a mapping lives through which nothing goes, either way.
+  mrt::Duration lifetime = std::chrono::hours(1'000);
 
   /// Of a remote endpoint, what the NAT looks at.
   static mrt::Address part(Dependence dependence, mrt::Address remote) {
@@ -36,13 +38,18 @@ struct NatBox {
     if (dependence == Dependence::address_dependent) remote.port = 0;
     return remote;
   }
-  mrt::Address go_out(const mrt::Address& from, const mrt::Address& to);
+  mrt::Address go_out(mrt::Instant now, const mrt::Address& from, const mrt::Address& to);
   /// To whom it goes; nobody where it is filtered.
-  std::optional<mrt::Address> come_in(const mrt::Address& from, const mrt::Address& to);
+  std::optional<mrt::Address> come_in(mrt::Instant now, const mrt::Address& from,
+                                      const mrt::Address& to);
+  bool lives(mrt::Instant now, const mrt::Address& outer) const {
+    return now - used.at(outer) < lifetime;
+  }
 
   using Ends = std::pair<mrt::Address, mrt::Address>;
   std::map<Ends, mrt::Address> outside{};         // of (inner, part of remote)
   std::map<mrt::Address, mrt::Address> inside{};  // of an outer address
+  std::map<mrt::Address, mrt::Instant> used{};    // of an outer address: when last
   std::set<Ends> open{};                          // (outer, part of remote)
   std::set<Ends> refused{};                       // (outer, remote)
 };
