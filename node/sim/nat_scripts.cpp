@@ -11,8 +11,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr size_t host_seat = 0;
-
 NatSpec draw_nat(mrt::Random& random, bool loose) {
   NatSpec spec;
   const uint64_t filter = random.below(loose ? 2 : 6);
