@@ -41,7 +41,7 @@ Bytes pcp_answer(const PcpRequest& request, uint8_t result, uint32_t life_second
   Bytes out{2, 0x81, 0, result};
   put(out, life_seconds, 4);
   put(out, 12345, 4);
-  put(out, 0, 12);
+  out.insert(out.end(), 12, 0);  // reserved
   out.insert(out.end(), request.nonce.begin(), request.nonce.end());
   put(out, 17, 1);
   put(out, 0, 3);
