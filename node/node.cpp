@@ -170,6 +170,7 @@ void Node::State::on_timers(mrt::Instant now) {
   if (rendezvous && rendezvous->next_timeout() <= now) rendezvous->on_timeout(now);
   if (stun_port.next_timeout() <= now) stun_port.on_timeout(now);
   if (search) try_targets(now);
+  let_in(now);
   meet_lost(now);
   keep_warm(now);
   if (stable_due <= now) {
@@ -196,7 +197,7 @@ mrt::Instant Node::State::compute_timeout() const {
   if (stopped) return mrt::never;
   mrt::Instant next = std::min({endpoint.next_timeout(), transfer.next_timeout(), next_beat,
                                 next_silence_check, introductions.next_timeout(),
-                                migration.next_timeout(), roster_due, stable_due, doubt_ends,
+                                admitted.next_timeout(), migration.next_timeout(), roster_due, stable_due, doubt_ends,
                                 stun_port.next_timeout()});
   if (rendezvous) next = std::min(next, rendezvous->next_timeout());
   if (search) {

@@ -68,6 +68,7 @@ void Node::allow(mrt::Instant now, CommandId command, const mrt::Address& addres
   if (!s.open_nat(now, address)) {
     return s.fail(command, ErrorCode::unreachable, "nothing can be sent to " + address.to_string());
   }
+  s.admitted.add(now, address);
   s.emit(CommandDone{command});
   s.after_input(now);
 }

@@ -70,7 +70,7 @@ inline constexpr mrt::Duration held_pause = std::chrono::milliseconds(20);
 /// driven over outbox_bytes_max by another's messages.
 inline constexpr size_t outbox_bytes_for_tells = 1024 * 1024;
 inline constexpr size_t bans_max = 10'000;
-/// Packets of one `A`: enough for a lossy line, too few to trouble anyone.
+/// Packets that open the NAT for somebody at once: enough for a lossy line, too few to trouble anyone.
 inline constexpr int openings = 3;
 /// Of a search, addresses that it learns from OPENINGs: each node that is sought has one such, and a
 /// star has one or two nodes that are registered. What is beyond that was forged.

@@ -95,14 +95,28 @@ void Node::State::on_opening(mrt::Instant now, const mrt::Address& from) {
 
 /// A few tiny packets, so that this side's NAT lets in what comes from there. Whether any could
 /// be sent.
-bool Node::State::open_nat(mrt::Instant now, const mrt::Address& address) {
+bool Node::State::open_nat(mrt::Instant now, const mrt::Address& address, int packets) {
   const auto socket =
       std::find_if(config.sockets.begin(), config.sockets.end(), [&](const mrt::Address& local) {
         return local.is_v4() == address.is_v4() && (!local.is_loopback() || address.is_loopback());
       });
   if (!address.is_unicast() || socket == config.sockets.end()) return false;
-  for (int i = 0; i < openings; ++i) endpoint.send_opening(now, {*socket, address});
+  for (int i = 0; i < packets; ++i) endpoint.send_opening(now, {*socket, address});
   return true;
+}
+
+/// Whom `A` named, until they have come.
+void Node::State::let_in(mrt::Instant now) {
+  for (const mrt::Address& address : admitted.take_due(now)) {
+    const bool is_here = std::any_of(links.begin(), links.end(), [&](const auto& link) {
+      return link.second.connected && link.second.path.remote == address;
+    });
+    if (is_here) {
+      admitted.remove(address);
+    } else {
+      open_nat(now, address, 1);
+    }
+  }
 }
 
 void Node::set_rendezvous_key(mrt::Instant now, const stun::RendezvousKey& key) {

@@ -31,6 +31,7 @@
 #include <vector>
 
 #include "mrt/endpoint.h"
+#include "node/allowed.h"
 #include "node/catalogue.h"
 #include "node/close_codes.h"
 #include "node/election.h"
@@ -341,7 +342,8 @@ struct Node::State {
   std::optional<JoinFailure> look_up_failure() const;
   void on_candidates(mrt::Instant now, const stun::CandidatesFound& found);
   void on_opening(mrt::Instant now, const mrt::Address& from);
-  bool open_nat(mrt::Instant now, const mrt::Address& address);
+  bool open_nat(mrt::Instant now, const mrt::Address& address, int packets = openings);
+  void let_in(mrt::Instant now);
 
   // node_stun.cpp
   void on_datagrams(mrt::Instant now, const mrt::Path& path, mrt::Ecn ecn, size_t segment_size,
@@ -378,6 +380,7 @@ struct Node::State {
   std::optional<mrt::ConnectionId> uplink_id;
   bool synced = true;  // a member: Ready was received
   Introductions introductions;
+  Allowed admitted;
   mrt::Instant next_beat = mrt::never;
   mrt::Instant next_silence_check = mrt::never;
 

@@ -64,7 +64,7 @@ TEST_CASE("a node says which NAT it is behind, and at which address it is called
   for (size_t i = 0; i < nodes.size(); ++i) {
     const auto& [kind, type, mapping] = kinds[i];
     const auto& [node, host] = nodes[i];
-    CAPTURE(net::name_of(kind));
+    CAPTURE(std::string(net::name_of(kind)));
     const Json& nat = node->await_event("nat");
     CHECK(nat["type"] == type);
     CHECK(nat["mapping"] == mapping);

@@ -62,8 +62,8 @@ TEST_CASE("a star is found by its name from behind NATs") {
                                        {Nat::symmetric, Nat::full_cone},
                                        {Nat::symmetric, Nat::restricted}};
   for (const auto& [annas, bens] : pairs) {
-    CAPTURE(net::name_of(annas));
-    CAPTURE(net::name_of(bens));
+    CAPTURE(std::string(net::name_of(annas)));
+    CAPTURE(std::string(net::name_of(bens)));
     Met met(annas, bens);
     Node& anna = met.open("anna", met.ann, {"host", "--network", "lab"});
     // It is registered when its password is stretched; who comes sooner asks again.

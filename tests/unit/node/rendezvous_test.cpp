@@ -6,6 +6,8 @@
 #include <array>
 
 #include "mrt/handshake.h"
+#include "node/allowed.h"
+#include "node/node_limits.h"
 #include "stun/rendezvous_client.h"
 #include "stun/rendezvous_server.h"
 #include "unit/node/stage.h"
@@ -13,6 +15,7 @@
 using namespace node;
 using namespace stage;
 using std::chrono::milliseconds;
+using std::chrono::minutes;
 using std::chrono::seconds;
 
 namespace {
@@ -275,4 +278,39 @@ TEST_CASE("a look-up waits for its servers' addresses, and ends where there are 
   // It is as if there were none at all.
   none.node.join(none.now, CommandId{2}, {}, std::nullopt, true);
   CHECK(none.failures() == 1);
+}
+
+TEST_CASE("whom `A` names is let in for a minute, or until it has come") {
+  Stage stage;
+  Honest anna(stage, remote(1), 1, "anna", secret(), true);
+  anna->allow(stage.now(), CommandId{1}, remote(2));
+  stage.run(milliseconds(500));
+  const size_t at_once = stage.sent_to(remote(2));
+  CHECK(at_once == size_t{node::openings});
+  stage.run(minutes(3));
+  CHECK(stage.sent_to(remote(2)) == at_once + 59);
+
+  Honest carl(stage, remote(3), 3, "carl");
+  anna->allow(stage.now(), CommandId{2}, remote(3));
+  REQUIRE(carl.join(anna.at()));
+  carl->quit(stage.now(), "");
+  stage.run(seconds(5));
+  const size_t while_here = stage.sent_to(remote(3));
+  stage.run(minutes(2));
+  CHECK(stage.sent_to(remote(3)) == while_here);
+}
+
+TEST_CASE("of those whom `A` names the last are let in") {
+  node::Allowed allowed;
+  const mrt::Instant start{seconds(1)};
+  for (uint8_t i = 1; i <= node::allowed_max + 1; ++i) allowed.add(start, remote(i));
+  allowed.add(start, remote(2));  // again
+  CHECK(allowed.take_due(start).empty());
+  CHECK(allowed.next_timeout() == start + node::allowed_pause);
+  const auto due = allowed.take_due(start + node::allowed_pause);
+  CHECK(due.size() == node::allowed_max);
+  CHECK(due.front() == remote(3));
+  CHECK(due.back() == remote(2));
+  CHECK(allowed.take_due(start + node::allowed_for).empty());
+  CHECK(allowed.next_timeout() == mrt::never);
 }
