@@ -230,7 +230,7 @@ void NatWatch::tell() {
 }
 
 bool NatWatch::is_consistent() const {
-  const bool sound = std::all_of(sides_.begin(), sides_.end(), [this](const Side& side) {
+  const bool sound = std::all_of(sides_.begin(), sides_.end(), [](const Side& side) {
     // What was found is never left alone.
     const bool watched = side.probe || side.check || side.next != mrt::never;
     return (!side.found || watched) && (!side.probe || side.probe->is_consistent());
