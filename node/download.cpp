@@ -44,6 +44,14 @@ Download::Download(mrt::Instant now, FileToken file, const Offer& offer,
   }
 }
 
+std::vector<NodeId> Download::holders() const {
+  std::vector<NodeId> out;
+  for (const auto& [id, holder] : holders_) {
+    if (state_ == State::fetching && holder.offering && !holder.excluded) out.push_back(id);
+  }
+  return out;
+}
+
 void Download::on_holder(const NodeId& id) {
   Holder& holder = holders_[id];
   holder.offering = true;

@@ -64,6 +64,8 @@ class Download {
   // Inputs.
   void on_holder(const NodeId& holder);
   void on_holder_gone(const NodeId& holder);
+  /// The way to this holder is another one: what it owes is asked for again.
+  void on_way_changed(const NodeId& holder) { ask_others(holder); }
   /// The way to the holders changed: everything outstanding is asked for again; while there is
   /// none (`usable` false) nothing is asked.
   void on_route(bool usable);
@@ -92,6 +94,8 @@ class Download {
   size_t under_way() const { return asked_.size() + writing_.size(); }
   /// How many it would have under way if it were alone.
   size_t window() const { return window_; }
+  /// Who may be asked for what is missing.
+  std::vector<NodeId> holders() const;
   /// Fetching, with a way to the holders and chunks that nobody was asked for.
   bool wants_more() const;
   bool is_consistent() const;

@@ -20,7 +20,12 @@ std::vector<mrt::Address> with_guesses(std::vector<mrt::Address> told, const mrt
   return told;
 }
 
-/// Keeps a proven connection to the first successors, for the day when one takes over.
+static bool is_successor(const RosterEntry& entry) {
+  return entry.rank > 0 && entry.rank <= warm_successors;
+}
+
+/// Keeps a proven connection to the first successors, for the day when one takes over, and to those
+/// who hold what is being fetched.
 void Node::State::keep_warm(mrt::Instant now) {
   call_later(now);
   hang_up_doubtful(now);
@@ -29,16 +34,23 @@ void Node::State::keep_warm(mrt::Instant now) {
     return;
   }
   std::map<NodeId, WarmTry> wanted;
-  for (const auto& [node, entry] : roster.entries()) {
-    if (entry.rank == 0 || entry.rank > warm_successors || node == self) continue;
-    if (link_by_node.contains(node) || left_nodes.contains(now, node)) continue;
+  const auto want = [&](const NodeId& node) {
+    if (node == self || link_by_node.contains(node) || left_nodes.contains(now, node)) return;
     const auto tried = introductions.tries.find(node);
     wanted[node] = tried == introductions.tries.end() ? WarmTry{now} : tried->second;
+  };
+  for (const auto& [node, entry] : roster.entries()) {
+    if (is_successor(entry)) want(node);
+  }
+  for (const NodeId& holder : transfer.sought()) {
+    if (roster.find(holder)) want(holder);
   }
   introductions.tries = std::move(wanted);
   for (auto& [node, one] : introductions.tries) {
     if (one.next <= now) {
-      one.next = now + warm_retry;
+      // A holder is served by the supernode as well.
+      const bool goes_on = one.tries < warm_tries_max || is_successor(*roster.find(node));
+      one.next = now + (goes_on ? warm_retry : unreachable_for);
       one.ask_at = roster.find(node)->behind_nat ? now : now + introduce_after;
       ++one.tries;
       call_member(now, node, addresses_from_here(node));

@@ -194,7 +194,8 @@ void Node::State::on_connection_event(mrt::Instant now, mrt::Event& event) {
     const auto it = links.find(message->connection);
     if (it == links.end() || !is_file_message(message->bytes)) return;
     Link& link = it->second;
-    if (link.member || from_uplink(link))
+    const bool is_fellow = !is_supernode() && roster.find(link.peer);
+    if (link.member || from_uplink(link) || is_fellow)
       transfer.on_message(now, link.peer, std::move(message->bytes));
     else
       refuse_fetch(now, link, message->bytes);
@@ -263,6 +264,7 @@ bool Node::State::claim_peer(mrt::Instant now, Link& link, const NodeId& peer) {
     if (!links.contains(kept)) return false;
   }
   link_by_node[peer] = link.id;
+  transfer.on_peer(peer);
   return true;
 }
 

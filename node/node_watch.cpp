@@ -24,7 +24,8 @@ void Node::State::beat(mrt::Instant now) {
   const auto late_ms = static_cast<uint64_t>(mrt::to_ms(lateness));
   Heartbeat heartbeat{epoch, supernode, word, late_ms, {}};
   for (const auto& [node, one] : introductions.tries) {
-    if (one.tries > warm_tries_max) heartbeat.unreached.push_back(node);
+    const bool is_next = roster.find(node) && roster.find(node)->rank <= warm_successors;
+    if (is_next && one.tries > warm_tries_max) heartbeat.unreached.push_back(node);
   }
   const mrt::Bytes message = encode(heartbeat);
   bool beats = false;

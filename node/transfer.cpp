@@ -19,23 +19,29 @@ void Transfer::on_message(mrt::Instant now, const NodeId& from, mrt::Bytes bytes
     return;
   }
   if (const auto* fetch = std::get_if<Fetch>(&*parsed)) {
-    is_supernode() ? relay_.on_fetch(from, *fetch) : source_.on_fetch(from, *fetch);
+    is_supernode() ? relay_.on_fetch(from, *fetch) : serve(from, *fetch);
   } else if (const auto* cancel = std::get_if<CancelFetch>(&*parsed)) {
     is_supernode() ? relay_.on_cancel(from, *cancel) : source_.on_cancel(from, *cancel);
   } else if (const auto* failed = std::get_if<FetchFailed>(&*parsed)) {
-    if (is_supernode()) {
-      relay_.on_failed(from, *failed);
-    } else if (from == supernode_) {
-      on_failed(now, *failed);
-    }
+    is_supernode() ? relay_.on_failed(from, *failed) : on_failed(now, from, *failed);
   } else if (const auto* chunk = std::get_if<ChunkView>(&*parsed)) {
     if (is_supernode()) {
       relay_.on_chunk(from, {chunk->holder, chunk->hash, chunk->chunk, message});
-    } else {
+    } else if (!supernode_ || from == supernode_ || from == chunk->holder) {
       on_chunk(now, *chunk, message);
     }
   }
   settle(now);
+}
+
+/// The supernode, or a member who has a connection of its own to this node.
+void Transfer::serve(const NodeId& from, const Fetch& fetch) {
+  const size_t direct = source_.askers() - (supernode_ && source_.is_asked_by(*supernode_) ? 1 : 0);
+  if (from == supernode_ || source_.is_asked_by(from) || direct < direct_askers_max) {
+    source_.on_fetch(from, fetch);
+  } else {
+    put({from, FetchFailed{fetch.holder, fetch.hash, fetch.chunk, FetchFault::busy}});
+  }
 }
 
 void Transfer::on_chunk(mrt::Instant now, const ChunkView& chunk, const mrt::SharedBytes& message) {
@@ -44,10 +50,21 @@ void Transfer::on_chunk(mrt::Instant now, const ChunkView& chunk, const mrt::Sha
   }
 }
 
-void Transfer::on_failed(mrt::Instant now, const FetchFailed& failed) {
+void Transfer::on_failed(mrt::Instant now, const NodeId& from, const FetchFailed& failed) {
+  if (from != supernode_ && from != self_) {
+    if (from != failed.holder) return;
+    // It has enough to do beside what the supernode asks of it.
+    if (failed.fault == FetchFault::busy) return ask_elsewhere(from);
+  }
   for (auto& [file, download] : downloads_) {
     if (download.offer().hash == failed.hash) download.on_failed(now, failed);
   }
+}
+
+/// What that holder owes is asked for through the supernode.
+void Transfer::ask_elsewhere(const NodeId& holder) {
+  if (!refused_.insert(holder).second) return;
+  for (auto& [file, download] : downloads_) download.on_way_changed(holder);
 }
 
 void Transfer::on_result(mrt::Instant now, const FileResult& result) {
@@ -90,6 +107,8 @@ void Transfer::on_peer_gone(mrt::Instant now, const NodeId& peer) {
   outbox_.on_peer_gone(peer);
   source_.on_peer_gone(peer);
   relay_.on_peer_gone(peer);
+  if (direct_.erase(peer) > 0) ask_elsewhere(peer);
+  refused_.erase(peer);
   settle(now);
 }
 
@@ -123,6 +142,7 @@ FileToken Transfer::download(mrt::Instant now, const Offer& offer,
   for (const auto& [file, download] : downloads_) {
     if (download.offer() == offer) return file;
   }
+  refused_.clear();  // they may have time again
   const FileToken file{++tokens_};
   if (downloads_.size() >= downloads_max) {
     events_.push_back(DownloadFailed{
@@ -184,14 +204,24 @@ bool Transfer::route_downloads() {
   return moved;
 }
 
-/// Towards the supernode; where that is this node, its own relay is asked like anybody's.
+/// Towards the holder, where there is a connection to it, else the supernode; where that is this
+/// node, its own relay is asked like anybody's.
 void Transfer::ask(const Download::Send& send) {
   if (is_supernode()) {
     if (const auto* fetch = std::get_if<Fetch>(&send)) relay_.on_fetch(self_, *fetch);
     if (const auto* cancel = std::get_if<CancelFetch>(&send)) relay_.on_cancel(self_, *cancel);
   } else if (supernode_) {
-    auto bytes = std::visit([](const auto& message) { return encode(message); }, send);
-    put(*supernode_, mrt::Priority::normal, std::make_shared<const mrt::Bytes>(std::move(bytes)));
+    const NodeId& holder =
+        std::visit([](const auto& m) -> const NodeId& { return m.holder; }, send);
+    const bool is_direct = direct_.contains(holder) && !refused_.contains(holder);
+    const auto bytes = std::make_shared<const mrt::Bytes>(
+        std::visit([](const auto& message) { return encode(message); }, send));
+    if (is_direct) put(holder, mrt::Priority::normal, bytes);
+    // What is cancelled may have been asked for before there was another way.
+    const bool is_fetch = std::holds_alternative<Fetch>(send);
+    if (!is_direct || (!is_fetch && holder != supernode_)) {
+      put(*supernode_, mrt::Priority::normal, bytes);
+    }
   }
 }
 
@@ -206,7 +236,7 @@ bool Transfer::route_relay(mrt::Instant now) {
     } else if (const auto* cancel = std::get_if<CancelFetch>(&send->message)) {
       source_.on_cancel(self_, *cancel);
     } else if (const auto* failed = std::get_if<FetchFailed>(&send->message)) {
-      on_failed(now, *failed);
+      on_failed(now, self_, *failed);
     } else if (const auto* chunk = std::get_if<EncodedChunk>(&send->message)) {
       relay_.on_sent(self_);
       const auto parsed = parse_file_message(*chunk->message);
@@ -298,6 +328,20 @@ mrt::Instant Transfer::next_timeout() const {
 std::vector<std::pair<FileToken, Offer>> Transfer::downloads() const {
   std::vector<std::pair<FileToken, Offer>> out;
   for (const auto& [file, download] : downloads_) out.emplace_back(file, download.offer());
+  return out;
+}
+
+std::vector<NodeId> Transfer::sought() const {
+  std::vector<NodeId> out;
+  if (is_supernode()) return out;
+  for (const auto& [file, download] : downloads_) {
+    if (download.offer().size < direct_bytes_min) continue;
+    for (const NodeId& holder : download.holders()) {
+      if (out.size() == direct_holders_max) return out;
+      const bool known = std::find(out.begin(), out.end(), holder) != out.end();
+      if (!known && holder != supernode_ && !refused_.contains(holder)) out.push_back(holder);
+    }
+  }
   return out;
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // The file side of a node, as a Machine: it offers local files and serves their chunks, fetches
-// others' files chunk by chunk from all holders at once, and relays both while this node is the
-// supernode. It knows neither connections nor disks: messages leave through poll_message() with
-// the neighbour's id, disk work through poll_request(). What is on offer it is told.
+// others' files chunk by chunk from all holders at once, through the supernode or over a connection
+// of its own to the holder, and relays both while this node is the supernode. It knows neither
+// connections nor disks: messages leave through poll_message() with the neighbour's id, disk work
+// through poll_request(). What is on offer it is told.
 //
 // 1. A chunk is written only after it was verified against the file's hash.
 // 2. A download ends by Downloaded, DownloadFailed or cancel(), and survives all changes of holders
@@ -16,6 +17,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -39,6 +41,16 @@ inline constexpr size_t downloads_max = 128;
 /// Chunks asked for and not yet written, of all downloads together: 8 MiB.
 inline constexpr size_t chunks_under_way_max = 128;
 
+/// Members whom this node serves without the supernode between, at once: 2 MiB of memory each. What
+/// more than a few ask for, as a whole class does, goes through the supernode, which takes each
+/// chunk once.
+inline constexpr size_t direct_askers_max = 4;
+/// Holders of what is being fetched, to whom this node wants connections: each costs the supernode
+/// an introduction, and a few fill any line.
+inline constexpr size_t direct_holders_max = 4;
+/// Only for such files: a smaller one is there before two NATs are opened.
+inline constexpr uint64_t direct_bytes_min = 4 * 1024 * 1024;
+
 class Transfer {
  public:
   explicit Transfer(const NodeId& self);
@@ -56,6 +68,9 @@ class Transfer {
   /// The catalogue has a new holder of this content, or lost one (under its last name).
   void on_holder(mrt::Instant now, const FileHash& hash, const NodeId& holder);
   void on_holder_gone(mrt::Instant now, const FileHash& hash, const NodeId& holder);
+  /// There is a connection to that node: what it holds is asked of it there, and no more through
+  /// the supernode.
+  void on_peer(const NodeId& peer) { direct_.insert(peer); }
   /// The connection to a neighbour ended, or a message to it had nowhere to go.
   void on_peer_gone(mrt::Instant now, const NodeId& peer);
   /// mrt::Writable came after send_message() had refused a message.
@@ -81,6 +96,9 @@ class Transfer {
   bool cancel(mrt::Instant now, FileToken file);
 
   // Getters.
+  /// Holders of large files that are being fetched through the supernode, or would be if there were
+  /// no connections to them; at most direct_holders_max.
+  std::vector<NodeId> sought() const;
   /// Downloads under way, in the order in which they began.
   std::vector<std::pair<FileToken, Offer>> downloads() const;
   /// What this node serves now.
@@ -90,7 +108,9 @@ class Transfer {
 
  private:
   void on_chunk(mrt::Instant now, const ChunkView& chunk, const mrt::SharedBytes& message);
-  void on_failed(mrt::Instant now, const FetchFailed& failed);
+  void on_failed(mrt::Instant now, const NodeId& from, const FetchFailed& failed);
+  void serve(const NodeId& from, const Fetch& fetch);
+  void ask_elsewhere(const NodeId& holder);
   void settle(mrt::Instant now);
   void share_out(mrt::Instant now);
   bool route_downloads();
@@ -105,6 +125,8 @@ class Transfer {
 
   NodeId self_;
   std::optional<NodeId> supernode_;
+  std::set<NodeId> direct_;   // connected to
+  std::set<NodeId> refused_;  // of these, who serves others and sent this node to the supernode
   uint64_t tokens_ = 0;
   uint64_t malformed_ = 0;
   Outbox outbox_;

@@ -142,3 +142,30 @@ TEST_CASE("who is behind a symmetric NAT is no successor of those whose NATs loo
     CHECK(street.star.node(seat)->supernode() == street.star.id(*street.star.supernode()));
   }
 }
+
+TEST_CASE("what a member behind a NAT offers goes straight to one behind another, once it is large") {
+  for (const bool large : {false, true}) {
+    CAPTURE(large);
+    Street street({});
+    // Two who are no successors have no connection else.
+    size_t by_rank[5] = {};
+    for (const node::Peer& peer : street.star.node(0)->peers()) {
+      by_rank[peer.rank] = *street.star.seat_of(peer.node);
+    }
+    const size_t holder = by_rank[3], asker = by_rank[4];
+    const auto bytes_heard = [&] {
+      for (const auto& [peer, stats] : street.star.node(asker)->stats()) {
+        if (peer == street.star.id(holder)) return stats.bytes_received;
+      }
+      return uint64_t{0};
+    };
+    street.star.offer(holder, "file", mrt::Bytes((large ? 12 : 1) << 20, 7));
+    REQUIRE(street.star.run(1s));
+    CHECK(bytes_heard() == 0);
+    REQUIRE(street.star.download(asker, "file"));
+    REQUIRE(street.star.run(20s));
+    CHECK(street.star.disk(asker).content("/downloads/file") != nullptr);
+    if (large) CHECK(bytes_heard() > (6u << 20));
+    if (!large) CHECK(bytes_heard() == 0);
+  }
+}

@@ -79,6 +79,21 @@ class Star {
     settle();
   }
 
+  /// A connection between two that are no supernodes, and its end.
+  void connect(size_t i, size_t j) {
+    parties[i].transfer->on_peer(parties[j].id);
+    parties[j].transfer->on_peer(parties[i].id);
+  }
+  void disconnect(size_t i, size_t j) {
+    std::erase_if(flying_, [&](const auto& f) {
+      return std::minmax(f.second.from, f.second.to) == std::minmax(i, j);
+    });
+    links_[{i, j}].held_bytes = links_[{j, i}].held_bytes = 0;
+    parties[i].transfer->on_peer_gone(now, parties[j].id);
+    parties[j].transfer->on_peer_gone(now, parties[i].id);
+    settle();
+  }
+
   /// The process is gone; its files and parts stay.
   void kill(size_t i) {
     parties[i].alive = false;
@@ -148,6 +163,13 @@ class Star {
   }
   bool run_until_received(size_t i, size_t count = 1) {
     return run_until([&] { return parties[i].all<node::Downloaded>().size() >= count; });
+  }
+
+  /// What lies there under that name.
+  const mrt::Bytes& received(size_t i, const std::string& name) const {
+    const mrt::Bytes* content = parties[i].disk.content("/downloads/" + name);
+    REQUIRE(content);
+    return *content;
   }
 
   mrt::Instant now{std::chrono::seconds(1)};

@@ -15,13 +15,6 @@ namespace {
 
 constexpr size_t MiB = 1024 * 1024;
 
-/// What lies at the downloader under that name.
-const mrt::Bytes& received(Star& star, size_t i, const std::string& name) {
-  const mrt::Bytes* content = star[i].disk.content("/downloads/" + name);
-  REQUIRE(content);
-  return *content;
-}
-
 bool failed(Star& star, size_t i) { return !star[i].all<DownloadFailed>().empty(); }
 
 }  // namespace
@@ -36,7 +29,7 @@ TEST_CASE("a file of any size arrives as it was") {
     const Offer offer = star.share(1, "file.bin", content);
     star.download(2, offer);
     REQUIRE(star.run_until_received(2));
-    CHECK(received(star, 2, "file.bin") == content);
+    CHECK(star.received(2, "file.bin") == content);
     CHECK(star[2].disk.received() == std::vector<std::string>{"file.bin"});
   }
 }
@@ -48,7 +41,7 @@ TEST_CASE("the supernode may be the holder, the asker, or neither") {
     Star star(3);
     star.download(asker, star.share(holder, "file.bin", content));
     REQUIRE(star.run_until_received(asker));
-    CHECK(received(star, asker, "file.bin") == content);
+    CHECK(star.received(asker, "file.bin") == content);
   }
 }
 
@@ -59,7 +52,7 @@ TEST_CASE("three askers at once cost the holder one reading") {
   for (size_t asker = 2; asker < 5; ++asker) star.download(asker, offer);
   for (size_t asker = 2; asker < 5; ++asker) {
     REQUIRE(star.run_until_received(asker));
-    CHECK(received(star, asker, "file.bin") == content);
+    CHECK(star.received(asker, "file.bin") == content);
   }
   CHECK(star.chunks_sent[{1, 0}] == chunk_count(8 * MiB));
 }
@@ -75,8 +68,8 @@ TEST_CASE("several files at once, each way, share the line") {
   REQUIRE(star.run_until_received(1, 4));
   REQUIRE(star.run_until_received(2, 4));
   for (unsigned i = 0; i < 4; ++i) {
-    CHECK(received(star, 2, "a" + std::to_string(i)) == pattern(2 * MiB, 10u + i));
-    CHECK(received(star, 1, "b" + std::to_string(i)) == pattern(2 * MiB, 20u + i));
+    CHECK(star.received(2, "a" + std::to_string(i)) == pattern(2 * MiB, 10u + i));
+    CHECK(star.received(1, "b" + std::to_string(i)) == pattern(2 * MiB, 20u + i));
   }
 }
 
@@ -120,7 +113,7 @@ TEST_CASE("all holders are asked, each as fast as it is") {
   star.share(2, "copy.bin", content);
   star.download(3, offer);
   REQUIRE(star.run_until_received(3));
-  CHECK(received(star, 3, "file.bin") == content);
+  CHECK(star.received(3, "file.bin") == content);
   CHECK(star.chunks_sent[{1, 0}] > 128);
   CHECK(star.chunks_sent[{2, 0}] > 32);
 }
@@ -136,7 +129,7 @@ TEST_CASE("a download goes on with another holder when one dies") {
   REQUIRE(star[3].all<Downloaded>().empty());
   star.kill(1);
   REQUIRE(star.run_until_received(3));
-  CHECK(received(star, 3, "file.bin") == content);
+  CHECK(star.received(3, "file.bin") == content);
 }
 
 TEST_CASE("without a holder a download waits, and goes on when one comes") {
@@ -152,7 +145,7 @@ TEST_CASE("without a holder a download waits, and goes on when one comes") {
   CHECK_FALSE(failed(star, 3));
   star.share(2, "file.bin", content);
   REQUIRE(star.run_until_received(3));
-  CHECK(received(star, 3, "file.bin") == content);
+  CHECK(star.received(3, "file.bin") == content);
 }
 
 TEST_CASE("a download survives a new supernode, and asks only for what it has not") {
@@ -170,7 +163,7 @@ TEST_CASE("a download survives a new supernode, and asks only for what it has no
   star.run_for(300ms);
   star.set_supernode(2);
   REQUIRE(star.run_until_received(3));
-  CHECK(received(star, 3, "file.bin") == content);
+  CHECK(star.received(3, "file.bin") == content);
   CHECK(star.chunks_sent[{2, 3}] <= 64 - before + window_chunks_max);
 }
 
@@ -186,7 +179,7 @@ TEST_CASE("the holder or the asker may become the supernode while a download run
     star.kill(0);
     star.set_supernode(next);
     REQUIRE(star.run_until_received(2));
-    CHECK(received(star, 2, "file.bin") == content);
+    CHECK(star.received(2, "file.bin") == content);
   }
 }
 
@@ -205,7 +198,7 @@ TEST_CASE("a download that was killed goes on from what it had") {
   star.chunks_sent.clear();
   star.download(2, offer);
   REQUIRE(star.run_until_received(2));
-  CHECK(received(star, 2, "file.bin") == content);
+  CHECK(star.received(2, "file.bin") == content);
   CHECK(star.chunks_sent[{0, 2}] < 64 - before + window_chunks_max);
 }
 
@@ -230,8 +223,8 @@ TEST_CASE("another file of that name stays as it is") {
   star.download(2, offer);
   REQUIRE(star.run_until_received(2));
   CHECK(star[2].all<Downloaded>()[0].path == "/downloads/file (1).bin");
-  CHECK(received(star, 2, "file.bin") == mine);
-  CHECK(received(star, 2, "file (1).bin") == content);
+  CHECK(star.received(2, "file.bin") == mine);
+  CHECK(star.received(2, "file (1).bin") == content);
 }
 
 TEST_CASE("a holder that sends wrong chunks is not asked again, and another one is") {
@@ -245,7 +238,7 @@ TEST_CASE("a holder that sends wrong chunks is not asked again, and another one 
   };
   star.download(3, offer);
   REQUIRE(star.run_until_received(3));
-  CHECK(received(star, 3, "file.bin") == content);
+  CHECK(star.received(3, "file.bin") == content);
   CHECK(star.chunks_sent[{1, 0}] < 32);
 }
 
@@ -275,8 +268,8 @@ TEST_CASE("one chunk spoiled on its way is fetched again past the cache") {
   star.download(3, offer);
   REQUIRE(star.run_until_received(2));
   REQUIRE(star.run_until_received(3));
-  CHECK(received(star, 2, "file.bin") == content);
-  CHECK(received(star, 3, "file.bin") == content);
+  CHECK(star.received(2, "file.bin") == content);
+  CHECK(star.received(3, "file.bin") == content);
 }
 
 TEST_CASE("an empty file with a wrong hash is refused") {
@@ -358,7 +351,7 @@ TEST_CASE("a cancelled download stops and another one can follow") {
   CHECK(star[2].all<Downloaded>().empty());
   star.download(2, offer);
   REQUIRE(star.run_until_received(2));
-  CHECK(received(star, 2, "file.bin") == content);
+  CHECK(star.received(2, "file.bin") == content);
 }
 
 TEST_CASE("the same download asked for twice is one download") {
@@ -410,7 +403,7 @@ TEST_CASE("a silent holder's chunks are asked from another one") {
   star.tamper = [](size_t from, size_t, mrt::Bytes&) { return from != 1; };
   star.download(3, offer);
   REQUIRE(star.run_until_received(3));
-  CHECK(received(star, 3, "file.bin") == content);
+  CHECK(star.received(3, "file.bin") == content);
 }
 
 TEST_CASE("garbage from anybody is counted and changes nothing") {
@@ -430,7 +423,7 @@ TEST_CASE("garbage from anybody is counted and changes nothing") {
                                chunk_message(chunk_head(star[1].id, offer.hash, 3), {}, 100));
   CHECK(star[2].transfer->malformed_messages() > 0);
   REQUIRE(star.run_until_received(2));
-  CHECK(received(star, 2, "file.bin") == content);
+  CHECK(star.received(2, "file.bin") == content);
 }
 
 TEST_CASE("a fetch for what is not offered or not there is answered, not served") {
