@@ -26,6 +26,9 @@ constexpr std::chrono::milliseconds leave_time_max{1350};
 constexpr int flush_milliseconds_max = 100;
 // Many may join at once; the peers are written down once.
 constexpr std::chrono::milliseconds remember_time{1000};
+// A host that changes networks loses and gets several addresses, and then its default route. One
+// whose routes change all the time is looked at no more often than this.
+constexpr std::chrono::milliseconds settle_time{1000};
 // Commands whose end is awaited at once; far more than the node has room for.
 constexpr size_t commands_max = 4096;
 
@@ -72,16 +75,18 @@ App::App(const Options& options, Task& task, mrt::NetworkKey key)
   console_ = std::make_unique<Console>(&loop_, [this](int error) { on_output_broken(error); });
   remember_ = std::make_unique<Deadline>(&loop_);
   last_moment_ = std::make_unique<Deadline>(&loop_);
+  moved_ = std::make_unique<Deadline>(&loop_);
 }
 
 App::~App() {
   servers_.reset();
   rendezvous_keys_.reset();
-  port_mapping_.reset();
+  gateway_port_.reset();
   neighbourhood_.reset();
   session_.reset();
   remember_.reset();
   last_moment_.reset();
+  moved_.reset();
   signals_.reset();
   console_.reset();
   // What was let go of is closed in the next turn.
@@ -179,7 +184,11 @@ bool App::open_session() {
       Session::Actions{[this](const node::Event& event) { on_event(event); },
                        [this](const std::string& path, bool was_there) {
                          return task_.place(*this, path, was_there);
+                       },
+                       [this] {
+                         if (!moved_->is_armed()) moved_->arm(settle_time, [this] { look_around(); });
                        }});
+  gateway_ = stun::uv::default_gateway();
   if (options_.nat) {
     neighbourhood_ = std::make_unique<stun::uv::Neighbourhood>(&loop_, std::move(bound));
   }
@@ -345,25 +354,34 @@ void App::on_roster(const node::RosterChanged& roster) {
   }
   const bool in_star = roster.epoch != node::Epoch{};
   neighbourhood_->answer_for(in_star ? options_.network : "", rank);
-  if (in_star && task_.is_talkative() && !port_mapping_) map_port();
+  if (in_star && task_.is_talkative() && !gateway_port_) map_port();
 }
 
 /// Others are to reach this node from beyond its gateway, who wait for it to be their supernode or
 /// fetch files of it. A command that ends by itself is not there for long enough.
 void App::map_port() {
+  gateway_port_ = std::make_unique<stun::uv::GatewayPort>(&loop_, [this] {
+    session_->set_mapped(gateway_port_->addresses());
+    for (const mrt::Address& mapped : gateway_port_->addresses()) {
+      view_->show(node::Noted{"the gateway leads " + mapped.to_string() + " to this node"});
+    }
+    if (!leaving_) task_.on_reachable(*this);
+  });
+  gateway_port_->look(gateway_, session_->addresses());
+}
+
+/// The host may have come into another network.
+void App::look_around() {
+  if (leaving_) return;
+  if (neighbourhood_) neighbourhood_->look_again();
   const auto gateway = stun::uv::default_gateway();
-  if (!gateway) return;
-  for (const mrt::Address& at : session_->addresses()) {
-    if (at.ip != gateway->own.ip) continue;
-    port_mapping_ = std::make_unique<stun::uv::PortMapping>(&loop_, *gateway, at.port, [this] {
-      session_->set_mapped(port_mapping_->addresses());
-      for (const mrt::Address& mapped : port_mapping_->addresses()) {
-        view_->show(node::Noted{"the gateway leads " + mapped.to_string() + " to this node"});
-      }
-      if (!leaving_) task_.on_reachable(*this);
-    });
-    return;
+  if (std::exchange(gateway_, gateway) != gateway) {
+    // Its addresses may be as they were, and another NAT before them.
+    node().set_addresses(now(), session_->addresses());
+    session_->wake();
   }
+  if (gateway_port_) gateway_port_->look(gateway_, session_->addresses());
+  task_.on_reachable(*this);
 }
 
 void App::remember_peers() {
@@ -432,10 +450,10 @@ void App::finish() {
   const auto on_closed = [this] {
     if (--parts_open_ == 0) uv_stop(&loop_);
   };
-  parts_open_ = 1 + (neighbourhood_ ? 1 : 0) + (port_mapping_ ? 1 : 0);
+  parts_open_ = 1 + (neighbourhood_ ? 1 : 0) + (gateway_port_ ? 1 : 0);
   session_->close(on_closed);
   if (neighbourhood_) neighbourhood_->close(on_closed);
-  if (port_mapping_) port_mapping_->close(on_closed);
+  if (gateway_port_) gateway_port_->close(on_closed);
 }
 
 void App::end_at_once(ExitCode code) {

@@ -27,8 +27,8 @@
 #include "client/signals.h"
 #include "client/state_dir.h"
 #include "client/view.h"
+#include "stun/uv/gateway_port.h"
 #include "stun/uv/neighbourhood.h"
-#include "stun/uv/port_mapping.h"
 
 namespace client {
 
@@ -119,6 +119,7 @@ class App {
   void begin_join(node::CommandId id, const Target& target, const std::vector<mrt::Address>& near);
   void on_roster(const node::RosterChanged& roster);
   void map_port();
+  void look_around();
   void on_keys_logged(const node::KeysLogged& logged);
   /// False.
   bool fail_early(node::ErrorCode code, const std::string& why);
@@ -144,12 +145,14 @@ class App {
   std::unique_ptr<Servers> servers_;
   std::unique_ptr<RendezvousKeys> rendezvous_keys_;         // where there are servers
   std::unique_ptr<stun::uv::Neighbourhood> neighbourhood_;  // where --nat allows it
-  std::unique_ptr<stun::uv::PortMapping> port_mapping_;     // once it is in a star, likewise
+  std::unique_ptr<stun::uv::GatewayPort> gateway_port_;     // once it is in a star, likewise
+  std::optional<stun::uv::Gateway> gateway_;                // as it was when that was looked at
   std::unique_ptr<Sought> sought_;
   std::optional<node::CommandId> nobody_near_;  // the join of a network that no neighbour is of
   std::unique_ptr<Signals> signals_;
   std::unique_ptr<Deadline> remember_;  // while the roster has changed and was not written down
   std::unique_ptr<Deadline> last_moment_;
+  std::unique_ptr<Deadline> moved_;  // since its addresses or routes changed
   std::map<node::CommandId, std::string> commands_;
   std::optional<node::CommandId> joining_;  // by look-up, under a key that may be another star's
   uint64_t commands_begun_ = 0;

@@ -96,9 +96,10 @@ void Session::watch_addresses() {
   address_watch_.start(address_changes_, FdWatch::For::reading, [this] {
     mrt::uv::take_address_changes(address_changes_);
     auto now_reached = reachable_addresses(bound_, mrt::uv::local_addresses());
-    if (now_reached == local_) return;
+    const bool is_same = now_reached == local_;
     local_ = std::move(now_reached);
-    tell_addresses();
+    if (!is_same) tell_addresses();
+    actions_.on_moved();
   });
 }
 

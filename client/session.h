@@ -42,6 +42,8 @@ class Session {
     /// A download is placed (`was_there`: nothing was written, it had been there before);
     /// it may be moved then. Its path in the end.
     std::function<std::string(const std::string& path, bool was_there)> place;
+    /// The host's addresses, which the node knows by then, or its routes may have changed.
+    std::function<void()> on_moved;
   };
 
   Session(uv_loop_t* loop, mrt::uv::Sockets sockets, SessionConfig config, Actions actions);

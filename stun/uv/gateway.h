@@ -15,6 +15,7 @@ namespace stun::uv {
 struct Gateway {
   mrt::Address address;  // port 0
   mrt::Address own;      // this host's on that link, port 0
+  bool operator==(const Gateway&) const = default;
 };
 
 /// Nothing where there is no default route over IPv4, or the system does not tell.

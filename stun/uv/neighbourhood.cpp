@@ -37,11 +37,15 @@ std::vector<LocalAddress> links_of(const std::vector<Address>& bound,
 }
 
 Neighbourhood::Neighbourhood(uv_loop_t* loop, std::vector<Address> bound)
-    : bound_(std::move(bound)) {
+    : loop_(loop), bound_(std::move(bound)), links_(links_of(bound_, mrt::uv::local_addresses())) {
+  open();
+}
+
+void Neighbourhood::open() {
   std::vector<LocalAddress> links;
   std::vector<BeaconLink> asked;
   Sockets sockets;
-  for (const LocalAddress& link : links_of(bound_, mrt::uv::local_addresses())) {
+  for (const LocalAddress& link : links_) {
     auto socket = mrt::uv::open_asking(link);
     if (!socket) continue;
     links.push_back(link);
@@ -53,20 +57,36 @@ Neighbourhood::Neighbourhood(uv_loop_t* loop, std::vector<Address> bound)
       sockets.push_back(std::move(socket));
     }
   }
-  beacon_ = std::make_unique<Beacon>(std::move(asked), mrt::uv::entropy_seed());
-  driver_ = std::make_unique<mrt::uv::Driver<Beacon, Neighbourhood>>(*loop, *beacon_, *this);
-  driver_->add(std::move(sockets));
+  voice_ = std::make_unique<Voice>();
+  voice_->beacon = std::make_unique<Beacon>(std::move(asked), mrt::uv::entropy_seed());
+  voice_->driver =
+      std::make_unique<mrt::uv::Driver<Beacon, Neighbourhood>>(*loop_, *voice_->beacon, *this);
+  voice_->driver->add(std::move(sockets));
+  voice_->beacon->answer_for(answering_);
+}
+
+void Neighbourhood::look_again() {
+  auto links = links_of(bound_, mrt::uv::local_addresses());
+  if (links == links_) return;
+  links_ = std::move(links);
+  // What it has found so far is asked for once more.
+  OnFound waiting = std::exchange(on_found_, nullptr);
+  leaving_.let_go(std::move(voice_));
+  open();
+  if (waiting) ask(asked_, std::move(waiting));
 }
 
 void Neighbourhood::answer_for(const std::string& network, size_t rank) {
-  if (network.empty()) return beacon_->answer_for(std::nullopt);
-  beacon_->answer_for(Answering{network, bound_, rank});
+  answering_.reset();
+  if (!network.empty()) answering_ = Answering{network, bound_, rank};
+  voice_->beacon->answer_for(answering_);
 }
 
 void Neighbourhood::ask(const std::string& network, OnFound on_found) {
+  asked_ = network;
   on_found_ = std::move(on_found);
-  beacon_->ask(driver_->now(), network);
-  driver_->wake();
+  voice_->beacon->ask(voice_->driver->now(), network);
+  voice_->driver->wake();
 }
 
 void Neighbourhood::on_event(mrt::Instant, const Neighbours& found) {
@@ -76,7 +96,8 @@ void Neighbourhood::on_event(mrt::Instant, const Neighbours& found) {
 
 void Neighbourhood::close(std::function<void()> done) {
   on_found_ = nullptr;
-  driver_->close(std::move(done));
+  leaving_.let_go(std::move(voice_));
+  leaving_.when_all_closed(std::move(done));
 }
 
 }  // namespace stun::uv

@@ -12,12 +12,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "mrt/uv/driver.h"
 #include "mrt/uv/interfaces.h"
 #include "stun/beacon.h"
+#include "stun/uv/leaving.h"
 
 namespace stun::uv {
 
@@ -40,6 +42,8 @@ class Neighbourhood {
   /// `on_found` is called once, within stun::ask_time: with nothing, perhaps.
   void ask(const std::string& network, OnFound on_found);
   bool is_asking() const { return on_found_ != nullptr; }
+  /// The host's addresses may be others than before: what is asked and answered goes on there.
+  void look_again();
   /// REQUIRES before destruction: `done` was called. What was asked is forgotten.
   void close(std::function<void()> done);
 
@@ -47,10 +51,23 @@ class Neighbourhood {
   void on_event(mrt::Instant now, const Neighbours& found);
 
  private:
+  /// A beacon on one set of links.
+  struct Voice {
+    std::unique_ptr<Beacon> beacon;
+    std::unique_ptr<mrt::uv::Driver<Beacon, Neighbourhood>> driver;
+    void close(std::function<void()> done) { driver->close(std::move(done)); }
+  };
+
+  void open();
+
+  uv_loop_t* loop_;
   std::vector<mrt::Address> bound_;
-  std::unique_ptr<Beacon> beacon_;
-  std::unique_ptr<mrt::uv::Driver<Beacon, Neighbourhood>> driver_;
+  std::vector<mrt::uv::LocalAddress> links_;
+  std::unique_ptr<Voice> voice_;
+  std::optional<Answering> answering_;
+  std::string asked_;  // while on_found_ waits
   OnFound on_found_;
+  Leaving<Voice> leaving_;
 };
 
 }  // namespace stun::uv

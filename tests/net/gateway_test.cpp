@@ -104,16 +104,36 @@ class Home {
     launch.environment = {{"THUBAN_NAT", "auto"}};
     return script::run(launch);
   }
+  /// It has another address then, and the same gateway.
+  void readdress(const std::string& address) {
+    world.readdress(host, address);
+    set_route(true);
+  }
+  void set_route(bool there) {
+    const std::string at = std::filesystem::path(host.network).filename();
+    const std::string gateway = host.address.substr(0, host.address.rfind('.')) + ".1";
+    const std::string command =
+        "ip -n " + at + " route " + (there ? "add" : "del") + " default via " + gateway;
+    REQUIRE(std::system(command.c_str()) == 0);
+  }
+  /// Its addresses settle seconds after a link is up, and would be a change.
+  void forget_ipv6() {
+    const std::string at = std::filesystem::path(host.network).filename();
+    const std::string command =
+        "ip netns exec " + at + " sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6'";
+    REQUIRE(std::system(command.c_str()) == 0);
+  }
   void freeze_gateway() { daemon_->freeze(); }
   /// Whether a port of the gateway leads to port 7777 of the host.
-  bool is_mapped() const {
+  bool is_mapped() const { return is_mapped_to(host.address); }
+  bool is_mapped_to(const std::string& address) const {
     const std::string command =
         "ip netns exec " + gateway_ + " nft list chain inet filter upnp_in 2>/dev/null";
     FILE* const out = popen(command.c_str(), "r");
     std::string rules(64 * 1024, '\0');
     rules.resize(fread(rules.data(), 1, rules.size(), out));
     pclose(out);
-    return rules.find(host.address + ":7777") != std::string::npos;
+    return rules.find(address + ":7777") != std::string::npos;
   }
   void await_mapped(bool mapped) {
     Program::await(mapped ? "a mapping" : "no mapping", [&] { return is_mapped() == mapped; });
@@ -192,6 +212,30 @@ TEST_CASE("a gateway that hangs holds nobody up at the end") {
   home.await_mapped(true);
   home.freeze_gateway();
   // Within two seconds.
+  anna.quit();
+}
+
+TEST_CASE("a port is mapped anew when the host gets another address") {
+  if (is_skipped()) return;
+  Home home(pcp_alone);
+  Node& anna = home.host_node();
+  home.await_mapped(true);
+  const std::string moved = home.host.address + "7";
+  home.readdress(moved);
+  Program::await("a mapping to the new address", [&] { return home.is_mapped_to(moved); });
+  anna.quit();
+  CHECK(!home.is_mapped_to(moved));
+}
+
+TEST_CASE("a host that gets a gateway later has a port mapped there") {
+  if (is_skipped()) return;
+  Home home(pcp_alone);
+  home.set_route(false);
+  home.forget_ipv6();
+  Node& anna = home.host_node();
+  anna.await_event("invite");
+  home.set_route(true);
+  home.await_mapped(true);
   anna.quit();
 }
 

@@ -77,6 +77,15 @@ TEST_CASE("programs on one host find each other by name, on loopback alone and w
   Program::await("carl with both", [&] { return carl.roster().size() == 3; });
 }
 
+TEST_CASE("who has come into another network is found there") {
+  if (is_skipped()) return;
+  Lan lan;
+  lan.host("anna", lan.one, "lab", with_password);
+  lan.world.readdress(lan.one, "198.18.7.1");
+  lan.world.readdress(lan.other, "198.18.7.2");
+  Program::await("anna", [&] { return names(lan.peers(lan.other, "lab", with_password), "anna"); });
+}
+
 TEST_CASE("hosts on one LAN find each other by name and password") {
   if (is_skipped()) return;
   Lan lan;
