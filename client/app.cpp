@@ -186,7 +186,8 @@ bool App::open_session() {
                          return task_.place(*this, path, was_there);
                        },
                        [this] {
-                         if (!moved_->is_armed()) moved_->arm(settle_time, [this] { look_around(); });
+                         if (!moved_->is_armed())
+                           moved_->arm(settle_time, [this] { look_around(); });
                        }});
   gateway_ = stun::uv::default_gateway();
   if (options_.nat) {

@@ -37,6 +37,8 @@ std::string_view to_text(RelayReason reason) {
       return "being connected";
     case RelayReason::no_answer:
       return "no answer to punching";
+    case RelayReason::symmetric_nat:
+      return "symmetric NAT";
   }
   return "";
 }

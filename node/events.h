@@ -44,7 +44,8 @@ enum class RelayReason : uint8_t {
   none,        // it does not
   not_needed,  // only the first successors are connected to
   connecting,
-  no_answer,  // several calls and introductions in vain: a NAT or a firewall
+  no_answer,      // several calls and introductions in vain: a NAT or a firewall
+  symmetric_nat,  // and one of the two has a NAT that gives each far end another port
 };
 
 /// The words of the contract: "port-restricted" and the like are spelt in one place each.

@@ -213,6 +213,7 @@ void visit(F& f, RosterUpdate& m) {
     f.number(e.rtt_us);
     f.flag(e.behind_nat);
     f.flag(e.cut_off);
+    f.flag(e.symmetric);
   });
   f.list(m.removals, roster_part_max, [&](RosterRemoval& r) {
     f.field(r.node);
@@ -267,6 +268,13 @@ void visit(F& f, Ordered& m) {
 template <class F>
 void visit(F& f, Carried& m) {
   visit(f, m.message);
+}
+
+template <class F>
+void visit(F& f, Reachable& m) {
+  visit_addresses(f, m.addresses);
+  f.list(m.mapped, mapped_max, [&](mrt::Address& a) { f.field(a); });
+  f.flag(m.symmetric);
 }
 
 template <class F>
@@ -468,6 +476,12 @@ std::optional<ByteView> MessageReader::next() {
   if (in.remaining() < size) return std::nullopt;
   begin_ += unread.size() - in.remaining() + static_cast<size_t>(size);
   return in.bytes(static_cast<size_t>(size));
+}
+
+std::vector<mrt::Address> said_addresses(const Reachable& reach) {
+  std::vector<mrt::Address> out = reach.addresses;
+  out.insert(out.end(), reach.mapped.begin(), reach.mapped.end());
+  return out;
 }
 
 bool is_sound(BroadcastKind kind, const mrt::Bytes& body) {

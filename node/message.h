@@ -29,6 +29,7 @@ inline constexpr size_t nick_bytes_max = 128;     // 32 characters of up to 4 by
 inline constexpr size_t network_bytes_max = 255;  // as a file name: it is shown and typed
 inline constexpr size_t reason_bytes_max = 256;
 inline constexpr size_t addresses_max = 8;  // sockets, LAN, mapped, observed: IPv4 and IPv6
+inline constexpr size_t mapped_max = 2;     // of each family what STUN servers see
 // A 64 KiB text or a part of a list, and the fields around it.
 inline constexpr size_t message_bytes_max = 64 * 1024 + 1024;
 /// A `T` is up to 64 KiB.
@@ -130,6 +131,7 @@ struct RosterEntry {
   mrt::PublicKey key{};
   bool behind_nat = false;  // its supernode sees it where it is not itself
   bool cut_off = false;     // it has no way to the first successor
+  bool symmetric = false;   // it says that its NAT gives each far end another port
   bool operator==(const RosterEntry&) const = default;
 };
 
@@ -305,10 +307,21 @@ struct Introduce {
   std::vector<mrt::Address> addresses;
 };
 
+/// A member to its supernode: how it is reached, where that is something else than it said before,
+/// in Hello first.
+struct Reachable {
+  std::vector<mrt::Address> addresses;  // its own, and ports of its gateway that lead to it
+  std::vector<mrt::Address> mapped{};  // where STUN servers see it: its NAT may let nobody in there
+  bool symmetric = false;              // its NAT gives each far end another port
+  bool operator==(const Reachable&) const = default;
+};
+/// All of them, the best first.
+std::vector<mrt::Address> said_addresses(const Reachable& reach);
+
 using Message =
     std::variant<Hello, Welcome, Redirect, Refuse, RosterUpdate, StandingOffers, Ready, Publish,
                  Ordered, Holds, Stable, Tell, TellResult, Leave, SupernodeClose, Suspect, Gather,
-                 Survivor, Want, Merge, MergeFailed, Heartbeat, Introduce, Carried>;
+                 Survivor, Want, Merge, MergeFailed, Heartbeat, Introduce, Carried, Reachable>;
 
 /// The message without its length. What is longer than a limit is a bug of the caller.
 mrt::Bytes encode(const Message& message);

@@ -33,7 +33,8 @@ Node::State::State(mrt::Instant now, const NodeConfig& node_config, const mrt::R
       transfer(self) {
   CHECK(network_key().secret.size() <= secret_bytes_max ||
         network_key().access != mrt::Access::secret);
-  roster.put({self, incarnation, nick, config.addresses, 0, 0, identity.public_key()});
+  reach_told = own_reach();
+  roster.put({self, incarnation, nick, reach_told.addresses, 0, 0, identity.public_key()});
   transfer.on_supernode(now, self);
   if (config.awaits_rendezvous || !config.rendezvous.empty()) {
     // Without servers nothing is drawn: the same seed is the same run.
@@ -173,6 +174,7 @@ void Node::State::on_timers(mrt::Instant now) {
   let_in(now);
   meet_lost(now);
   keep_warm(now);
+  if (reach_due <= now) tell_reach(now);
   if (stable_due <= now) {
     stable_due = mrt::never;
     stable_told = stable;
@@ -195,10 +197,10 @@ void Node::State::on_timers(mrt::Instant now) {
 
 mrt::Instant Node::State::compute_timeout() const {
   if (stopped) return mrt::never;
-  mrt::Instant next = std::min({endpoint.next_timeout(), transfer.next_timeout(), next_beat,
-                                next_silence_check, introductions.next_timeout(),
-                                admitted.next_timeout(), migration.next_timeout(), roster_due, stable_due, doubt_ends,
-                                stun_port.next_timeout()});
+  mrt::Instant next =
+      std::min({endpoint.next_timeout(), transfer.next_timeout(), next_beat, next_silence_check,
+                introductions.next_timeout(), admitted.next_timeout(), migration.next_timeout(),
+                roster_due, stable_due, doubt_ends, reach_due, stun_port.next_timeout()});
   if (rendezvous) next = std::min(next, rendezvous->next_timeout());
   if (search) {
     next = std::min(next, search->deadline);

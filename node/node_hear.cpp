@@ -143,6 +143,7 @@ void Node::State::on_member_message(mrt::Instant now, Link& link, const Message&
   if (const auto* m = std::get_if<Carried>(&message)) return on_carried(now, link, m->message);
   if (const auto* m = std::get_if<Merge>(&message)) return on_merge(now, link, *m);
   if (const auto* m = std::get_if<Introduce>(&message)) return on_introduction_asked(now, link, *m);
+  if (const auto* m = std::get_if<Reachable>(&message)) return on_reachable(now, link, *m);
   if (std::get_if<Leave>(&message)) return remove_member(now, link.peer, GoneReason::quit);
   if (const auto* m = std::get_if<Holds>(&message)) {
     if (m->epoch != epoch) return;
@@ -159,6 +160,7 @@ void Node::State::on_hello(mrt::Instant now, Link& link, const Hello& hello) {
   if (!proven || !same) return violation(now, link, "says that it is another");
   if (hello.node == self) return drop_link(now, link.id, close_unneeded, "this is oneself");
   link.hello = hello;
+  if (hello.addresses != link.reach.addresses) link.reach = {hello.addresses};
   if (first && !claim_peer(now, link, hello.node)) return;
   // Two who called each other (simultaneous RCON) have both said what they want, unless this side
   // waits with its question: before Hello nothing else may be said.

@@ -123,7 +123,7 @@ void Node::State::introduce(mrt::Instant now, Link& one, Link& other) {
     std::vector<mrt::Address> addresses{seen};
     // Behind one NAT they may reach each other without it.
     if (seen.ip == to.path.remote.ip) {
-      const auto& own = about.hello.addresses;
+      const auto& own = about.reach.addresses;
       std::copy_if(own.begin(), own.end(), std::back_inserter(addresses),
                    std::mem_fn(&mrt::Address::is_private));
     }
@@ -168,17 +168,6 @@ void Node::State::hang_up_doubtful(mrt::Instant now) {
   }
 }
 
-/// Where this supernode sees a member stands first in the roster, before what was there.
-void Node::State::observe(const Link& link) {
-  RosterEntry entry = *roster.find(link.peer);
-  std::vector<mrt::Address> all{link.path.remote};
-  all.insert(all.end(), entry.addresses.begin(), entry.addresses.end());
-  entry.addresses = usable(all, link.path.remote.is_loopback());
-  const auto& own = link.hello.addresses;
-  entry.behind_nat = std::find(own.begin(), own.end(), link.path.remote) == own.end();
-  roster.put(entry);
-}
-
 /// The end of this supernode would cut off who does not reach the next one: all are told.
 void Node::State::note_cut_off(mrt::Instant now, const Link& link) {
   const RosterEntry* known = roster.find(link.peer);
@@ -193,27 +182,16 @@ void Node::State::note_cut_off(mrt::Instant now, const Link& link) {
 }
 
 RelayReason Node::State::why_relayed(const NodeId& node) const {
+  const RosterEntry* entry = roster.find(node);
   const auto tried = introductions.tries.find(node);
-  if (tried == introductions.tries.end()) return RelayReason::not_needed;
-  return tried->second.tries > warm_tries_max ? RelayReason::no_answer : RelayReason::connecting;
-}
-
-/// A member is seen somewhere else: its NAT has forgotten it, or it has moved. Those whom it has
-/// warm connections with let it in there.
-void Node::State::on_member_moved(mrt::Instant now, Link& link, const mrt::Address& before) {
-  if (!link.member || link.limits.joins.is_spent(now)) return;
-  link.limits.joins.spend(now);  // all are told, as of one who joins
-  RosterEntry entry = *roster.find(link.peer);
-  std::erase(entry.addresses, before);
-  roster.put(entry);
-  observe(link);
-  roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
-  const auto rank_of = [this](const NodeId& node) { return roster.find(node)->rank; };
-  for (auto& [id, other] : links) {
-    if (!other.member || other.id == link.id) continue;
-    if (std::min(rank_of(other.peer), rank_of(link.peer)) > warm_successors) continue;
-    introduce(now, link, other);
-  }
+  const bool is_tried = tried != introductions.tries.end();
+  const bool in_vain = is_tried && tried->second.tries > warm_tries_max;
+  const bool own = stun_port.is_symmetric();
+  const bool other = entry && entry->symmetric;
+  // Where both are behind such NATs neither has a port that the other could be told.
+  if ((own && other) || ((own || other) && in_vain)) return RelayReason::symmetric_nat;
+  if (!is_tried) return RelayReason::not_needed;
+  return in_vain ? RelayReason::no_answer : RelayReason::connecting;
 }
 
 }  // namespace node

@@ -366,6 +366,7 @@ void Node::State::on_ready(mrt::Instant now, Link& link, const Ready& message) {
   if (search) end_join(now, std::nullopt);
   close_unneeded_links(now);
   keep_warm(now);
+  note_reach(now);
   if (order.last() > Seq{}) {
     const RosterEntry* mine = roster.find(self);
     if (mine && mine->rank == 1) send_to(now, supernode, Holds{epoch, order.last()});

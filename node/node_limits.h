@@ -22,6 +22,9 @@ inline constexpr size_t quick_ranks = 3;
 inline constexpr mrt::Duration rank_pause = std::chrono::seconds(10);
 /// Changes of the roster within this time go out as one.
 inline constexpr mrt::Duration roster_delay = std::chrono::milliseconds(20);
+/// A node says so often at most that it is reached elsewhere than before: half as often as its
+/// supernode lets it (speech_limits.h, joins), for that tells everybody.
+inline constexpr mrt::Duration reach_pause = std::chrono::seconds(2);
 /// Stability is told to members so often at most: it only lets them release what they keep.
 inline constexpr mrt::Duration stable_delay = std::chrono::milliseconds(20);
 /// A member is removed after this many times the silence that makes it suspect: nobody waits

@@ -83,6 +83,7 @@ void Node::State::say_hello(mrt::Instant now, Link& link, Purpose purpose) {
   hello.addresses = config.addresses;
   if (hello.addresses.size() > addresses_max) hello.addresses.resize(addresses_max);
   hello.key = identity.public_key();
+  if (hello.addresses != link.said.addresses) link.said = {hello.addresses};
   send(now, link, hello);
 }
 
@@ -209,6 +210,7 @@ void Node::State::on_connection_event(mrt::Instant now, mrt::Event& event) {
     const auto it = links.find(moved->connection);
     if (it == links.end()) return;
     const mrt::Path before = std::exchange(it->second.path, moved->path);
+    if (uplink_id == it->first) supernode_at = moved->path.remote;
     on_member_moved(now, it->second, before.remote);
     roster_changed = true;
   } else if (const auto* closed = std::get_if<mrt::Closed>(&event)) {

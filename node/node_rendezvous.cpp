@@ -12,7 +12,10 @@ namespace node {
 /// What the servers are told from now on, and what they have told.
 void Node::State::run_servers(mrt::Instant now) {
   endpoint.hear_openings(search.has_value());
-  while (const auto found = stun_port.poll_event()) emit(NatChanged{found->behaviour});
+  while (const auto found = stun_port.poll_event()) {
+    emit(NatChanged{found->behaviour});
+    note_reach(now);
+  }
   if (!rendezvous) return;
   // Who never was in a star has none that others could come into.
   if (is_supernode() && epoch != Epoch{} && !quitting) {
@@ -146,6 +149,7 @@ void Node::add_stun(mrt::Instant now, const std::vector<mrt::Address>& servers) 
 void Node::set_addresses(mrt::Instant now, const std::vector<mrt::Address>& addresses) {
   state_->config.addresses = addresses;
   state_->stun_port.look_again(now);
+  state_->note_reach(now);
   state_->after_input(now);
 }
 

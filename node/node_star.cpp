@@ -27,6 +27,7 @@ void Node::State::become_supernode(mrt::Instant now, Epoch next) {
   rank_members(now);
   migration.on_view(now, epoch, by_rank());
   transfer.on_supernode(now, self);
+  note_reach(now);
   next_beat = now;
   next_silence_check = now + keep_alive_min;
 }
@@ -102,7 +103,8 @@ void Node::State::admit(mrt::Instant now, Link& link) {
   RosterEntry entry{hello.node, hello.incarnation, roster.free_nick(hello.node, hello.nick),
                     {},         members_max,       0,
                     hello.key};
-  entry.addresses = hello.addresses;
+  entry.addresses = said_addresses(link.reach);
+  entry.symmetric = link.reach.symmetric;
   roster.put(entry);
   lost.erase(hello.node);
   link.joined = ++joined_count;

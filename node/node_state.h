@@ -8,6 +8,7 @@
 //   node_hear.cpp       what comes in over them: how much, and who may say what
 //   node_watch.cpp      keep-alives, silence
 //   node_introduce.cpp  warm successors, and how members behind NATs come together
+//   node_reach.cpp      where each node is reached
 //   node_join.cpp       looking for a star and coming into it
 //   node_star.cpp       being the supernode: admitting, roster, places, stability
 //   node_member.cpp     being a member: what the supernode says
@@ -68,6 +69,7 @@ struct Link {
   bool welcome_due = false;  // this side asked for it, or was gathered: it may come late
   NodeId peer;               // null until its Hello
   Hello hello;               // the peer's latest
+  Reachable reach, said;     // how the peer says that it is reached, and this side
   MessageReader reader;
   std::deque<mrt::Bytes> outbox;  // framed messages that wait for room
   size_t outbox_bytes = 0;
@@ -218,9 +220,17 @@ struct Node::State {
   void on_introduction_asked(mrt::Instant now, Link& link, const Introduce& message);
   void introduce(mrt::Instant now, Link& one, Link& other);
   void on_introduced(mrt::Instant now, const Link& uplink, const Introduce& message);
-  void observe(const Link& link);
   void note_cut_off(mrt::Instant now, const Link& link);
   RelayReason why_relayed(const NodeId& node) const;
+
+  // node_reach.cpp
+  Reachable own_reach() const;
+  void note_reach(mrt::Instant now);
+  void tell_reach(mrt::Instant now);
+  void on_reachable(mrt::Instant now, Link& link, const Reachable& message);
+  void put_reach(mrt::Instant now, const NodeId& node, const Reachable& before,
+                 const Reachable& reach);
+  void observe(const Link& link);
   void on_member_moved(mrt::Instant now, Link& link, const mrt::Address& before);
 
   // node_join.cpp
@@ -381,6 +391,9 @@ struct Node::State {
   bool synced = true;  // a member: Ready was received
   Introductions introductions;
   Allowed admitted;
+  Reachable reach_told;                 // to a supernode, or in the own roster
+  mrt::Instant reach_due = mrt::never;  // when that is told anew
+  mrt::Instant reach_next{};            // not sooner
   mrt::Instant next_beat = mrt::never;
   mrt::Instant next_silence_check = mrt::never;
 

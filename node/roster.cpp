@@ -115,7 +115,7 @@ Roster::Change Roster::apply(const RosterUpdate& update) {
     if (is_new || it->second.incarnation != entry.incarnation) change.joined.push_back(entry);
     const RosterEntry& known = it->second;
     if (known.nick != entry.nick || known.addresses != entry.addresses ||
-        known.cut_off != entry.cut_off) {
+        known.cut_off != entry.cut_off || known.symmetric != entry.symmetric) {
       change.changed = true;
     }
     it->second = entry;

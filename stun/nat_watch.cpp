@@ -17,11 +17,14 @@ static constexpr size_t events_max = 16;
 static constexpr Patience check_patience{std::chrono::milliseconds(500), probe_requests, 2};
 
 /// The port that a symmetric NAT gives is another one for each server, and after each rest.
+static bool varies(Dependence mapping) {
+  return mapping == Dependence::address_dependent ||
+         mapping == Dependence::address_and_port_dependent;
+}
+
 static bool is_same(const Behaviour& a, const Behaviour& b) {
   if (a.type != b.type || a.mapping != b.mapping || a.filtering != b.filtering) return false;
-  const bool varies = a.mapping == Dependence::address_dependent ||
-                      a.mapping == Dependence::address_and_port_dependent;
-  if (!a.mapped || !b.mapped || !varies) return a.mapped == b.mapped;
+  if (!a.mapped || !b.mapped || !varies(a.mapping)) return a.mapped == b.mapped;
   return a.mapped->ip == b.mapped->ip;
 }
 
@@ -141,6 +144,11 @@ std::vector<Address> NatWatch::callable() const {
     if (same_for_all && !side.found->mapped->is_loopback()) out.push_back(*side.found->mapped);
   }
   return out;
+}
+
+bool NatWatch::is_symmetric() const {
+  return std::any_of(sides_.begin(), sides_.end(),
+                     [](const Side& side) { return side.found && varies(side.found->mapping); });
 }
 
 // -- Looking, and what came of it --

@@ -67,6 +67,8 @@ class NatWatch {
   // Getters.
   /// Where others may call in through a NAT: mapped addresses that are the same for all.
   std::vector<mrt::Address> callable() const;
+  /// Of some family: each far end sees another mapped address.
+  bool is_symmetric() const;
   bool is_consistent() const;
 
  private:

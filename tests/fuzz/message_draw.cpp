@@ -70,7 +70,7 @@ class Draw {
   void one(RosterRemoval& value) { all(value.node, value.reason); }
   void one(RosterEntry& value) {
     all(value.key, value.incarnation, value.nick, value.addresses, value.rank, value.rtt_us,
-        value.behind_nat, value.cut_off);
+        value.behind_nat, value.cut_off, value.symmetric);
     value.node = node_id_of(value.key);
   }
   template <class E>
@@ -122,6 +122,10 @@ class Draw {
   void one(Merge& m) { all(m.number, m.targets, m.key); }
   void one(MergeFailed& m) { all(m.number, m.auth, m.reason); }
   void one(Introduce& m) { all(m.node, m.addresses); }
+  void one(Reachable& m) {
+    all(m.addresses, m.mapped, m.symmetric);
+    m.mapped.resize(std::min(m.mapped.size(), mapped_max));
+  }
   void one(Heartbeat& m) { all(m.epoch, m.supernode, m.word, m.late_ms, m.unreached); }
 
  private:

@@ -204,6 +204,10 @@ TEST_CASE_FIXTURE(Led, "P says why a successor is not reached") {
   CHECK(kate_seen().relayed == RelayReason::connecting);
   stage.run(seconds(5));
   CHECK(kate_seen().relayed == RelayReason::no_answer);
+  kates.symmetric = true;
+  mallory.say(RosterUpdate{{5}, mallory.id(), {2}, false, true, {kates}, {}});
+  stage.run(milliseconds(50));
+  CHECK(kate_seen().relayed == RelayReason::symmetric_nat);
   kate.call(anna.at());
   kate.say(kate.hello(Purpose::warm));
   stage.run(milliseconds(50));

@@ -33,7 +33,8 @@ static std::vector<Message> samples() {
               {here, six},
               key};
   RosterUpdate roster{{3}, node_id(2), {8}, true, false, {}, {}};
-  roster.entries.push_back({node_id_of(key), {77}, "anna", {here}, 1, 1500, key, true, false});
+  roster.entries.push_back(
+      {node_id_of(key), {77}, "anna", {here}, 1, 1500, key, true, false, true});
   roster.removals.push_back({node_id(4), GoneReason::quit});
   StandingOffers offers{true, {{node_id(1), {"a.txt", 5, {}}}}};
   return {hello,
@@ -71,7 +72,8 @@ static std::vector<Message> samples() {
                    BroadcastKind::chat,
                    {1, 2, 3},
                    key,
-                   signature}}};
+                   signature}},
+          Reachable{{here, six}, {here}, true}};
 }
 
 TEST_CASE("every message reads back as it was written, and its bytes are canonical") {
@@ -205,7 +207,8 @@ TEST_CASE("the examples of WIRE.md 6.3 are what the codec reads and writes") {
     if (const auto* m = std::get_if<SupernodeClose>(&*message)) has("seq", m->final_seq.value);
     if (const auto* m = std::get_if<Survivor>(&*message)) has("delivered", m->delivered.value);
     if (const auto* m = std::get_if<Introduce>(&*message)) has("addresses", m->addresses.size());
+    if (const auto* m = std::get_if<Reachable>(&*message)) has("addresses", m->addresses.size());
     ++checked;
   }
-  CHECK(checked == 11);
+  CHECK(checked == 12);
 }
