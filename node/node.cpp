@@ -132,7 +132,7 @@ void Node::State::after_input(mrt::Instant now) {
     spread(now);
     poll_endpoint(now);
     emit_role();
-    if (roster_changed) emit_roster();
+    if (roster_changed) emit_roster(now);
   }
   run_servers(now);
   awake_until = std::max(now, compute_timeout());  // what is overdue now was not slept through
@@ -175,6 +175,10 @@ void Node::State::on_timers(mrt::Instant now) {
   meet_lost(now);
   keep_warm(now);
   if (reach_due <= now) tell_reach(now);
+  if (paths_due <= now) {
+    paths_due = mrt::never;
+    roster_changed = true;
+  }
   if (stable_due <= now) {
     stable_due = mrt::never;
     stable_told = stable;
@@ -197,10 +201,10 @@ void Node::State::on_timers(mrt::Instant now) {
 
 mrt::Instant Node::State::compute_timeout() const {
   if (stopped) return mrt::never;
-  mrt::Instant next =
-      std::min({endpoint.next_timeout(), transfer.next_timeout(), next_beat, next_silence_check,
-                introductions.next_timeout(), admitted.next_timeout(), migration.next_timeout(),
-                roster_due, stable_due, doubt_ends, reach_due, stun_port.next_timeout()});
+  mrt::Instant next = std::min(
+      {endpoint.next_timeout(), transfer.next_timeout(), next_beat, next_silence_check,
+       introductions.next_timeout(), admitted.next_timeout(), migration.next_timeout(), roster_due,
+       stable_due, doubt_ends, reach_due, paths_due, stun_port.next_timeout()});
   if (rendezvous) next = std::min(next, rendezvous->next_timeout());
   if (search) {
     next = std::min(next, search->deadline);
@@ -267,9 +271,11 @@ void Node::State::emit_role() {
   roster_changed = true;
 }
 
-void Node::State::emit_roster() {
+void Node::State::emit_roster(mrt::Instant now) {
   if (!migration.is_steady() || !synced) return;
   roster_changed = false;
+  paths_due = mrt::never;
+  roster_told = now;
   emit(RosterChanged{epoch, supernode, peers()});
 }
 

@@ -22,6 +22,8 @@ inline constexpr size_t quick_ranks = 3;
 inline constexpr mrt::Duration rank_pause = std::chrono::seconds(10);
 /// Changes of the roster within this time go out as one.
 inline constexpr mrt::Duration roster_delay = std::chrono::milliseconds(20);
+/// Of changed paths alone the user hears so often at most: the whole roster of a large star.
+inline constexpr mrt::Duration paths_pause = std::chrono::seconds(1);
 /// A node says so often at most that it is reached elsewhere than before: half as often as its
 /// supernode lets it (speech_limits.h, joins), for that tells everybody.
 inline constexpr mrt::Duration reach_pause = std::chrono::seconds(2);
@@ -75,8 +77,8 @@ inline constexpr size_t outbox_bytes_for_tells = 1024 * 1024;
 inline constexpr size_t bans_max = 10'000;
 /// Packets that open the NAT for somebody at once: enough for a lossy line, too few to trouble anyone.
 inline constexpr int openings = 3;
-/// Of a search, addresses that it learns from OPENINGs: each node that is sought has one such, and a
-/// star has one or two nodes that are registered. What is beyond that was forged.
+/// Of a search, addresses that it learns from OPENINGs: each node that is sought has one such, and
+/// a star has one or two nodes that are registered. What is beyond that was forged.
 inline constexpr size_t openings_believed = 4;
 
 /// A claimed epoch counts only this far above the own: a liar cannot use the numbers up. Two

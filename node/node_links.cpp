@@ -267,7 +267,15 @@ bool Node::State::claim_peer(mrt::Instant now, Link& link, const NodeId& peer) {
   }
   link_by_node[peer] = link.id;
   transfer.on_peer(peer);
+  note_path(now, peer);
   return true;
+}
+
+/// The path to somebody may have become direct, or does not exist any more. The user hears of it,
+/// but of many who call at once, as a first successor is called by all, only once a second.
+void Node::State::note_path(mrt::Instant now, const NodeId& node) {
+  if (roster.find(node))
+    paths_due = std::min(paths_due, std::max(now + roster_delay, roster_told + paths_pause));
 }
 
 void Node::State::on_closed(mrt::Instant now, const mrt::Closed& closed) {
@@ -312,7 +320,7 @@ void Node::State::on_closed(mrt::Instant now, const mrt::Closed& closed) {
   } else if (was_only && !migration.is_steady()) {
     migration.on_silent(now, link.peer);
   }
-  if (was_only) roster_changed = true;
+  if (was_only) note_path(now, link.peer);
 }
 
 std::vector<mrt::Address> Node::State::usable(const std::vector<mrt::Address>& addresses,

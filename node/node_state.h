@@ -146,7 +146,7 @@ struct Node::State {
   }
   void fail(CommandId command, ErrorCode code, std::string message);
   void emit_role();
-  void emit_roster();
+  void emit_roster(mrt::Instant now);
   Role role() const;
   std::vector<Peer> peers() const;
   std::vector<NodeId> by_rank() const;
@@ -199,6 +199,7 @@ struct Node::State {
   void drop_slow(mrt::Instant now);
   void on_closed(mrt::Instant now, const mrt::Closed& closed);
   bool claim_peer(mrt::Instant now, Link& link, const NodeId& peer);
+  void note_path(mrt::Instant now, const NodeId& node);
   std::vector<mrt::Address> usable(const std::vector<mrt::Address>& addresses,
                                    bool from_loopback) const;
   std::vector<mrt::Address> addresses_of(const NodeId& node, bool for_loopback) const;
@@ -442,6 +443,8 @@ struct Node::State {
   std::deque<Event> events;
   std::optional<RoleChanged> role_told;
   bool roster_changed = false;
+  mrt::Instant paths_due = mrt::never;  // when it is told for changed paths
+  mrt::Instant roster_told{};
   mrt::Instant awake_until = mrt::never;  // when this node wanted to be called at the latest
   mrt::Duration lateness{};               // how much later it was, on average
 };

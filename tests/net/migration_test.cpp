@@ -50,15 +50,8 @@ struct Hidden {
     }
     return direct > 0 && roster->at("peers").size() == 4;
   }
-  /// Asks until it is so: nothing tells of a path that became direct.
   static void await_ready(Node& node) {
-    for (int i = 0; i < 50 && !is_ready(node); ++i) {
-      const size_t before = node.mark();
-      node.say("P");
-      node.await_event("roster", any, before);
-      Program::run_until([&] { return is_ready(node); }, Seconds{0.1});
-    }
-    CHECK_MESSAGE(is_ready(node), node.account());
+    Program::await(node.nick() + "'s direct paths", [&] { return is_ready(node); });
   }
 
   net::World world;

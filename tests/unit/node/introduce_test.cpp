@@ -215,6 +215,39 @@ TEST_CASE_FIXTURE(Led, "P says why a successor is not reached") {
   CHECK(kate_seen().relayed == RelayReason::none);
 }
 
+TEST_CASE_FIXTURE(Led,
+                  "a path that becomes direct or relayed again is told, of many at once a second") {
+  stage.run(seconds(1));
+  const auto told_path = [&] {
+    const auto told = anna.told<RosterChanged>();
+    if (told.empty()) return std::string("nothing");
+    const auto& peers = told.back().peers;
+    const auto shown =
+        std::ranges::find_if(peers, [](const Peer& one) { return one.nick == "kate"; });
+    return std::string(to_text(shown->path));
+  };
+  for (const char* path : {"direct", "relayed"}) {
+    anna.forget();
+    if (path == std::string("direct")) {
+      kate.call(anna.at());
+      kate.say(kate.hello(Purpose::warm));
+    } else {
+      kate.hang_up(mrt::CloseCode{0x100});
+    }
+    stage.run(milliseconds(1'100));
+    CHECK(told_path() == path);
+  }
+  anna.forget();
+  for (int i = 0; i < 10; ++i) {
+    kate.call(anna.at());
+    kate.say(kate.hello(Purpose::warm));
+    stage.run(milliseconds(100));
+    kate.hang_up(mrt::CloseCode{0x100});
+    stage.run(milliseconds(100));
+  }
+  CHECK(anna.told<RosterChanged>().size() <= 3);
+}
+
 TEST_CASE("who has a public address is next before those behind NATs, who were here first") {
   Leader star(mrt::Address::v4(203, 0, 113, 3, 7700));
   Hostile dora{star.stage, mrt::Address::v4(203, 0, 113, 4, 7700), 4};
