@@ -227,6 +227,7 @@ struct Fields {
   void operator()(const node::Noted&) {}
   void operator()(const node::Stopped&) {}
   void operator()(const node::FileRequest&) {}
+  void operator()(const node::SocketRequest&) {}
 };
 
 template <class Variant>

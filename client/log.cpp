@@ -96,6 +96,7 @@ struct Words {
   LogEntry operator()(const node::NatChanged& e) const { return info(nat_sentence(e.behaviour)); }
   LogEntry operator()(const node::KeysLogged&) const { return {}; }
   LogEntry operator()(const node::FileRequest&) const { return {}; }
+  LogEntry operator()(const node::SocketRequest&) const { return {}; }
 
   LogEntry operator()(const Listening& e) const {
     return info(fmt::format("node {} {} listens on {}, network {}, version {}", who(e.node),

@@ -195,6 +195,7 @@ struct Screen::Words {
   Shown operator()(const node::Noted&) const { return std::nullopt; }
   Shown operator()(const node::Stopped&) const { return std::nullopt; }
   Shown operator()(const node::FileRequest&) const { return std::nullopt; }
+  Shown operator()(const node::SocketRequest&) const { return std::nullopt; }
 };
 
 std::optional<Line> Screen::show(const Report& report) { return std::visit(Words{*this}, report); }

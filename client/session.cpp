@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "mrt/base/secret.h"
+#include "mrt/handshake.h"
 #include "mrt/uv/clock.h"
 #include "mrt/uv/entropy.h"
 
@@ -60,7 +61,12 @@ Session::Session(uv_loop_t* loop, mrt::uv::Sockets sockets, SessionConfig config
     : actions_(std::move(actions)),
       disk_(loop, config.downloads,
             [this](node::FileResult result) { on_file_result(std::move(result)); }),
-      address_watch_(loop) {
+      address_watch_(loop),
+      spares_(loop, [this](std::unique_ptr<mrt::uv::UdpSocket> socket, const mrt::Path& path) {
+        driver_->add(std::move(socket));
+        node_->on_spare(now(), path);
+        wake();
+      }) {
   config.node.sockets = bound_ = bound_addresses(sockets);
   config.node.seconds = bound_addresses(config.seconds);
   addresses_ = local_ = reachable_addresses(bound_, mrt::uv::local_addresses());
@@ -120,8 +126,20 @@ void Session::tell_addresses() {
 void Session::on_event(mrt::Instant, node::Event& event) {
   if (auto* request = std::get_if<node::FileRequest>(&event)) {
     disk_.request(std::move(*request));
+  } else if (const auto* sockets = std::get_if<node::SocketRequest>(&event)) {
+    on_socket_request(*sockets);
   } else {
     actions_.on_event(event);
+  }
+}
+
+void Session::on_socket_request(const node::SocketRequest& request) {
+  if (const auto* wanted = std::get_if<node::SpareWanted>(&request)) {
+    spares_.open(wanted->path, mrt::opening_packet());
+  } else if (const auto* ended = std::get_if<node::SpareEnded>(&request)) {
+    driver_->remove(ended->local);
+  } else {
+    spares_.close_all();
   }
 }
 
@@ -136,6 +154,7 @@ void Session::on_file_result(node::FileResult result) {
 void Session::close(std::function<void()> done) {
   closed_ = std::move(done);
   address_watch_.stop();
+  spares_.close_all();
   driver_->close([this] { on_part_closed(); });
   disk_.close([this] { on_part_closed(); });
 }

@@ -3,7 +3,7 @@
 // One running node: its sockets, its driver and its disk on a libuv loop. It knows nothing of
 // prompts, screens or commands.
 //
-// 1. All of the node's events but those for the disk go to `on_event`, in order.
+// 1. All of the node's events but those for the disk and the sockets go to `on_event`, in order.
 // 2. close() ends everything within a moment; the object must live until it was called back.
 #pragma once
 
@@ -16,6 +16,7 @@
 
 #include "client/fd_watch.h"
 #include "client/impair.h"
+#include "client/spare_sockets.h"
 #include "mrt/uv/driver.h"
 #include "mrt/uv/interfaces.h"
 #include "node/node.h"
@@ -72,6 +73,7 @@ class Session {
   using ImpairedDriver = mrt::uv::Driver<Impaired<node::Node>, Session>;
 
   void watch_addresses();
+  void on_socket_request(const node::SocketRequest& request);
   void on_file_result(node::FileResult result);
   void on_part_closed();
   void tell_addresses();
@@ -86,6 +88,7 @@ class Session {
   node::uv::Disk disk_;
   int address_changes_ = -1;
   FdWatch address_watch_;
+  SpareSockets spares_;
   std::function<void()> closed_;
   int parts_open_ = 2;  // driver and disk
 };

@@ -188,6 +188,18 @@ struct CommandDone {
 struct Noted {
   std::string text;
 };
+/// For the driver of its sockets: another one at `path.local`'s IP sends one mrt::opening_packet().
+/// The first to which something comes from path.remote joins the others: Node::on_spare().
+struct SpareWanted {
+  mrt::Path path;
+};
+/// Those to which nothing came are closed.
+struct SparesUnwanted {};
+/// One that had joined the others is needed no more.
+struct SpareEnded {
+  mrt::Address local;
+};
+using SocketRequest = std::variant<SpareWanted, SparesUnwanted, SpareEnded>;
 /// After quit(): everything was said to everybody; the node may be dropped.
 struct Stopped {
   std::string reason;
@@ -196,6 +208,7 @@ struct Stopped {
 using Event = std::variant<RoleChanged, RosterChanged, PeerJoined, PeerLeft, ChatDelivered,
                            GapFound, TellDelivered, FileOffered, FileWithdrawn, DownloadProgress,
                            FileReceived, Migrated, JoinDone, OwnStable, CommandFailed, CommandDone,
-                           AccessChanged, NatChanged, KeysLogged, Noted, Stopped, FileRequest>;
+                           AccessChanged, NatChanged, KeysLogged, Noted, Stopped, FileRequest,
+                           SocketRequest>;
 
 }  // namespace node

@@ -170,6 +170,7 @@ void Node::State::on_timers(mrt::Instant now) {
   migration.on_timeout(now, order.last());
   if (rendezvous && rendezvous->next_timeout() <= now) rendezvous->on_timeout(now);
   if (stun_port.next_timeout() <= now) stun_port.on_timeout(now);
+  run_port_search(now);
   if (search) try_targets(now);
   let_in(now);
   meet_lost(now);
@@ -201,13 +202,14 @@ void Node::State::on_timers(mrt::Instant now) {
 
 mrt::Instant Node::State::compute_timeout() const {
   if (stopped) return mrt::never;
-  mrt::Instant next = std::min(
-      {endpoint.next_timeout(), transfer.next_timeout(), next_beat, next_silence_check,
-       introductions.next_timeout(), admitted.next_timeout(), migration.next_timeout(), roster_due,
-       stable_due, doubt_ends, reach_due, paths_due, stun_port.next_timeout()});
+  mrt::Instant next =
+      std::min({endpoint.next_timeout(), transfer.next_timeout(), next_beat, next_silence_check,
+                introductions.next_timeout(), admitted.next_timeout(), migration.next_timeout(),
+                roster_due, stable_due, doubt_ends, reach_due, paths_due, stun_port.next_timeout(),
+                ports.next_timeout()});
   if (rendezvous) next = std::min(next, rendezvous->next_timeout());
   if (search) {
-    next = std::min(next, search->deadline);
+    next = std::min({next, search->deadline, search->calls_end});
     if (search->look_up_ends != mrt::Instant{}) next = std::min(next, search->look_up_ends);
     if (waits_for_star(awake_until) && order.has_pending()) {
       next = std::min(next, search->started + said_there_time);
@@ -348,9 +350,10 @@ bool Node::State::is_consistent() const {
     if (!stopped && !endpoint.stats(id)) return false;
   }
   return roster.is_consistent() && stun_port.is_consistent() &&
-         (!rendezvous || rendezvous->is_consistent()) && unread.size() <= links.size() &&
-         members <= members_max && introductions.later.size() <= later_calls_max &&
-         lost.size() <= lost_max && arrivals.size() <= roster.size();
+         (!rendezvous || rendezvous->is_consistent()) && ports.is_consistent() &&
+         unread.size() <= links.size() && members <= members_max &&
+         introductions.later.size() <= later_calls_max && lost.size() <= lost_max &&
+         arrivals.size() <= roster.size();
 }
 
 }  // namespace node

@@ -186,7 +186,7 @@ RelayReason Node::State::why_relayed(const NodeId& node) const {
   const auto tried = introductions.tries.find(node);
   const bool is_tried = tried != introductions.tries.end();
   const bool in_vain = is_tried && tried->second.tries > warm_tries_max;
-  const bool own = stun_port.is_symmetric();
+  const bool own = stun_port.symmetric() == true;
   const bool other = entry && entry->symmetric;
   // Where both are behind such NATs neither has a port that the other could be told.
   if ((own && other) || ((own || other) && in_vain)) return RelayReason::symmetric_nat;

@@ -32,7 +32,7 @@ void Node::State::start_join(mrt::Instant now, JoinSearch wanted) {
     return end_join(now, JoinFailure{ErrorCode::unreachable, "no address to try"});
   }
   if (search->look_up_ends != mrt::Instant{}) {
-    rendezvous->look_up(now, stun_port.reachable(config.addresses, stun::told_by_looker_max));
+    rendezvous->look_up(now, told_of_self(stun::told_by_looker_max));
   }
   try_targets(now);
 }

@@ -21,16 +21,27 @@ const Link* Node::State::link_to(const NodeId& node) const {
 
 Link* Node::State::uplink() { return uplink_id ? &links.at(*uplink_id) : nullptr; }
 
-/// A connection to an address, new or the one there is, that asks for `purpose`.
-Link* Node::State::open_link(mrt::Instant now, const mrt::Address& address, Purpose purpose,
-                             const std::optional<mrt::NetworkKey>& key) {
+/// Where what goes to that address comes from.
+std::optional<mrt::Address> Node::State::socket_for(const mrt::Address& address) const {
   const auto socket =
       std::find_if(config.sockets.begin(), config.sockets.end(), [&](const mrt::Address& local) {
         // A socket bound to loopback reaches nothing else.
         return local.is_v4() == address.is_v4() && (!local.is_loopback() || address.is_loopback());
       });
-  if (socket == config.sockets.end()) return nullptr;
-  mrt::Path path{*socket, address};
+  return socket == config.sockets.end() ? std::nullopt : std::optional(*socket);
+}
+
+/// A connection to an address, new or the one there is, that asks for `purpose`.
+Link* Node::State::open_link(mrt::Instant now, const mrt::Address& address, Purpose purpose,
+                             const std::optional<mrt::NetworkKey>& key) {
+  const auto socket = socket_for(address);
+  return socket ? open_link_on(now, {*socket, address}, purpose, key) : nullptr;
+}
+
+Link* Node::State::open_link_on(mrt::Instant now, const mrt::Path& wanted, Purpose purpose,
+                                const std::optional<mrt::NetworkKey>& key) {
+  mrt::Path path = wanted;
+  const mrt::Address& address = path.remote;
   // An address of this host is reached from that very address.
   const auto own = std::find_if(config.addresses.begin(), config.addresses.end(),
                                 [&](const mrt::Address& a) { return a.ip == address.ip; });
@@ -227,6 +238,7 @@ void Node::State::on_connected(mrt::Instant now, Link& link) {
   link.connected = true;
   if (const auto stats = endpoint.stats(link.id)) link.path = stats->path;
   link.suspicion = Suspicion(now);
+  if (ports.search.seeks(link.path.remote)) end_port_search();
   if (!link.outgoing || !link.asks) return;
   if (search && link.asks == Purpose::join) {
     search->waiting.insert(link.id);

@@ -10,7 +10,7 @@ namespace node {
 
 /// What this node would say of itself now.
 Reachable Node::State::own_reach() const {
-  Reachable mine{config.addresses, stun_port.mapped(), stun_port.is_symmetric()};
+  Reachable mine{config.addresses, stun_port.mapped(), stun_port.symmetric() == true};
   mine.addresses.resize(std::min(mine.addresses.size(), addresses_max));
   mine.mapped.resize(std::min(mine.mapped.size(), mapped_max));
   return mine;

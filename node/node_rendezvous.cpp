@@ -12,6 +12,7 @@ namespace node {
 /// What the servers are told from now on, and what they have told.
 void Node::State::run_servers(mrt::Instant now) {
   endpoint.hear_openings(search.has_value());
+  search_candidate(now);
   while (const auto found = stun_port.poll_event()) {
     emit(NatChanged{found->behaviour});
     note_reach(now);
@@ -19,11 +20,15 @@ void Node::State::run_servers(mrt::Instant now) {
   if (!rendezvous) return;
   // Who never was in a star has none that others could come into.
   if (is_supernode() && epoch != Epoch{} && !quitting) {
-    rendezvous->enrol(now, epoch.value, stun_port.reachable(config.addresses, stun::told_max));
+    rendezvous->enrol(now, epoch.value, told_of_self(stun::told_max));
   } else {
     rendezvous->leave(now);
   }
-  if (!search) rendezvous->stop_looking();
+  if (!search) {
+    rendezvous->stop_looking();
+  } else if (rendezvous->is_looking()) {
+    rendezvous->look_up(now, told_of_self(stun::told_by_looker_max));  // what has changed
+  }
   if (rendezvous->next_timeout() <= now) rendezvous->on_timeout(now);
   while (const auto event = rendezvous->poll_event()) on_rendezvous_event(now, *event);
 }
@@ -33,7 +38,7 @@ void Node::State::on_rendezvous_event(mrt::Instant now, const stun::RendezvousEv
   std::visit(mrt::Match{
                  [&](const stun::CandidatesFound& found) { on_candidates(now, found); },
                  [&](const stun::PeerIntroduced& peer) {
-                   for (const mrt::Address& address : peer.addresses) open_nat(now, address);
+                   on_peer_introduced(now, peer);
                    note("somebody comes from " + peer.addresses.front().to_string());
                  },
                  [&](const stun::SeenAt& at) {
@@ -48,6 +53,10 @@ void Node::State::on_rendezvous_event(mrt::Instant now, const stun::RendezvousEv
                  },
              },
              event);
+}
+
+stun::Told Node::State::told_of_self(size_t most) const {
+  return {stun_port.reachable(config.addresses, most), stun_port.symmetric() == true};
 }
 
 /// A search that goes on does so without the servers.
@@ -68,6 +77,8 @@ std::optional<JoinFailure> Node::State::look_up_failure() const {
 
 void Node::State::on_candidates(mrt::Instant now, const stun::CandidatesFound& found) {
   if (!search) return;
+  if (search->seen.empty() && !found.seen.empty()) search->calls_end = now + call_patience;
+  search->seen = found.seen;
   for (const mrt::Address& address : found.addresses) {
     auto& targets = search->targets;
     if (targets.size() >= join_addresses_max) break;
@@ -99,11 +110,8 @@ void Node::State::on_opening(mrt::Instant now, const mrt::Address& from) {
 /// A few tiny packets, so that this side's NAT lets in what comes from there. Whether any could
 /// be sent.
 bool Node::State::open_nat(mrt::Instant now, const mrt::Address& address, int packets) {
-  const auto socket =
-      std::find_if(config.sockets.begin(), config.sockets.end(), [&](const mrt::Address& local) {
-        return local.is_v4() == address.is_v4() && (!local.is_loopback() || address.is_loopback());
-      });
-  if (!address.is_unicast() || socket == config.sockets.end()) return false;
+  const auto socket = socket_for(address);
+  if (!address.is_unicast() || !socket) return false;
   for (int i = 0; i < packets; ++i) endpoint.send_opening(now, {*socket, address});
   return true;
 }

@@ -17,6 +17,7 @@
 //   node_commands.cpp   what the user asks for
 //   node_stun.cpp       telling packets of STUN and rendezvous from those of MRT
 //   node_rendezvous.cpp being found, and finding others, by servers outside of the star
+//   node_ports.cpp      meeting hosts of which nobody knows at which port they can be called
 //
 // 1. A node is always in exactly one view; `role` says as what.
 // 2. There is at most one link that is the uplink, and only a member has one.
@@ -44,6 +45,7 @@
 #include "node/node.h"
 #include "node/node_limits.h"
 #include "node/order.h"
+#include "node/port_meeting.h"
 #include "node/roster.h"
 #include "node/speech_limits.h"
 #include "node/stun_port.h"
@@ -111,6 +113,8 @@ struct JoinSearch {
   NodeId asked_by;
   uint64_t asked_number = 0;
   mrt::Instant look_up_ends{};         // set while there are rendezvous servers to be asked
+  std::vector<stun::SeenHost> seen;    // targets that those saw themselves
+  mrt::Instant calls_end = mrt::never;  // then calling those has come to nothing
   std::optional<JoinFailure> failure;  // of the candidates so far the most telling one
 
   std::optional<mrt::NetworkKey> key_for(const mrt::Address& address) const;
@@ -180,8 +184,11 @@ struct Node::State {
   /// One in this supernode's roster, though it may have connected anew and not come in again yet.
   bool counts(const Link& link) const { return is_supernode() && roster.find(link.peer); }
   Link* uplink();
+  std::optional<mrt::Address> socket_for(const mrt::Address& address) const;
   Link* open_link(mrt::Instant now, const mrt::Address& address, Purpose purpose,
                   const std::optional<mrt::NetworkKey>& key = std::nullopt);
+  Link* open_link_on(mrt::Instant now, const mrt::Path& path, Purpose purpose,
+                     const std::optional<mrt::NetworkKey>& key = std::nullopt);
   void say_hello(mrt::Instant now, Link& link, Purpose purpose);
   bool has_line() const;
   bool is_in(const ViewMark& view) const;
@@ -350,11 +357,22 @@ struct Node::State {
   void run_servers(mrt::Instant now);
   void on_rendezvous_event(mrt::Instant now, const stun::RendezvousEvent& event);
   void end_look_up();
+  stun::Told told_of_self(size_t most) const;
   std::optional<JoinFailure> look_up_failure() const;
   void on_candidates(mrt::Instant now, const stun::CandidatesFound& found);
   void on_opening(mrt::Instant now, const mrt::Address& from);
   bool open_nat(mrt::Instant now, const mrt::Address& address, int packets = openings);
   void let_in(mrt::Instant now);
+
+  // node_ports.cpp
+  void on_peer_introduced(mrt::Instant now, const stun::PeerIntroduced& peer);
+  bool search_port(mrt::Instant now, const stun::SeenHost& far);
+  void search_candidate(mrt::Instant now);
+  void run_port_search(mrt::Instant now);
+  void end_port_search();
+  void on_spare(mrt::Instant now, const mrt::Path& path);
+  void call_target_on(mrt::Instant now, const mrt::Path& path);
+  void end_spares(mrt::Instant now);
 
   // node_stun.cpp
   void on_datagrams(mrt::Instant now, const mrt::Path& path, mrt::Ecn ecn, size_t segment_size,
@@ -369,6 +387,7 @@ struct Node::State {
   std::string nick;
   mrt::Endpoint endpoint;
   StunPort stun_port;  // at the same sockets
+  PortMeeting ports;
   std::optional<stun::RendezvousClient> rendezvous;
 
   // The view it is in

@@ -46,8 +46,10 @@ class StunPort {
   std::vector<mrt::Address> mapped() const {
     return watch_ ? watch_->callable() : std::vector<mrt::Address>{};
   }
-  /// Whether it gives each far end another port.
-  bool is_symmetric() const { return watch_ && watch_->is_symmetric(); }
+  /// As NatWatch::symmetric(); no where nothing is watched.
+  std::optional<bool> symmetric() const {
+    return watch_ ? watch_->symmetric() : std::optional(false);
+  }
   /// `own` and those, at most so many: of those none is left out.
   std::vector<mrt::Address> reachable(std::vector<mrt::Address> own, size_t most) const;
   bool is_consistent() const {

@@ -16,15 +16,15 @@ static constexpr size_t events_max = 16;
 /// As a Probe's first question: silence is a reason to ask the others, not yet for a verdict.
 static constexpr Patience check_patience{std::chrono::milliseconds(500), probe_requests, 2};
 
-/// The port that a symmetric NAT gives is another one for each server, and after each rest.
-static bool varies(Dependence mapping) {
-  return mapping == Dependence::address_dependent ||
-         mapping == Dependence::address_and_port_dependent;
+static bool varies(const Behaviour& behaviour) {
+  return behaviour.mapping == Dependence::address_dependent ||
+         behaviour.mapping == Dependence::address_and_port_dependent;
 }
 
+/// The port that a symmetric NAT gives is another one for each server, and after each rest.
 static bool is_same(const Behaviour& a, const Behaviour& b) {
   if (a.type != b.type || a.mapping != b.mapping || a.filtering != b.filtering) return false;
-  if (!a.mapped || !b.mapped || !varies(a.mapping)) return a.mapped == b.mapped;
+  if (!a.mapped || !b.mapped || !varies(a)) return a.mapped == b.mapped;
   return a.mapped->ip == b.mapped->ip;
 }
 
@@ -146,9 +146,12 @@ std::vector<Address> NatWatch::callable() const {
   return out;
 }
 
-bool NatWatch::is_symmetric() const {
-  return std::any_of(sides_.begin(), sides_.end(),
-                     [](const Side& side) { return side.found && varies(side.found->mapping); });
+std::optional<bool> NatWatch::symmetric() const {
+  const auto any = [this](auto holds) { return std::any_of(sides_.begin(), sides_.end(), holds); };
+  if (any([](const Side& side) { return side.found && varies(*side.found); })) return true;
+  if (any([](const Side& side) { return side.found && side.found->mapped; })) return false;
+  if (any([](const Side& side) { return side.probe.has_value(); })) return std::nullopt;
+  return false;
 }
 
 // -- Looking, and what came of it --

@@ -67,8 +67,9 @@ class NatWatch {
   // Getters.
   /// Where others may call in through a NAT: mapped addresses that are the same for all.
   std::vector<mrt::Address> callable() const;
-  /// Of some family: each far end sees another mapped address.
-  bool is_symmetric() const;
+  /// Whether a NAT gives each destination another port, or each host: then nobody knows at which
+  /// one could be called. Nothing while that is being looked at for the first time.
+  std::optional<bool> symmetric() const;
   bool is_consistent() const;
 
  private:

@@ -65,6 +65,7 @@ void RendezvousClient::set_key(Instant now, const RendezvousKey& key) {
   }
   key_ = key;
   candidates_.clear();
+  seen_.clear();
   for (Server& server : servers_) {
     begin_look_up(now, server);
     if (epoch_) begin_registering(now, server);
@@ -84,11 +85,17 @@ void RendezvousClient::begin_registering(Instant now, Server& server) {
   server.standing_repeat = {key_ ? now : mrt::never};
 }
 
-void RendezvousClient::look_up(Instant now, const std::vector<Address>& told) {
+void RendezvousClient::look_up(Instant now, const Told& told) {
+  // What decides how the other side goes on is said at once.
+  const bool is_news = looking_ && key_ && told.symmetric != told_.symmetric;
   told_ = told;
+  for (Server& server : servers_) {
+    if (is_news && server.answered) server.look_up.at = now;
+  }
   if (looking_) return;
   looking_ = true;
   candidates_.clear();
+  seen_.clear();
   for (Server& server : servers_) begin_look_up(now, server);
 }
 
@@ -97,7 +104,7 @@ void RendezvousClient::stop_looking() {
   for (Server& server : servers_) server.look_up.at = mrt::never;
 }
 
-void RendezvousClient::enrol(Instant now, uint64_t epoch, const std::vector<Address>& told) {
+void RendezvousClient::enrol(Instant now, uint64_t epoch, const Told& told) {
   if (epoch_ == epoch && told_ == told) return;
   epoch_ = epoch;
   told_ = told;
@@ -139,7 +146,8 @@ void RendezvousClient::on_timeout(Instant now) {
 }
 
 void RendezvousClient::ask(Instant now, Server& server) {
-  Find find{server.look_up_transaction, true, server.cookie, key_->id(), told_};
+  Find find{server.look_up_transaction, true,           server.cookie, key_->id(),
+            told_.addresses,            told_.symmetric};
   find.told.resize(std::min(find.told.size(), told_by_looker_max));
   send(server, find);
   const mrt::Duration pause = server.answered
@@ -180,7 +188,8 @@ void RendezvousClient::register_at(Instant now, Server& server) {
   // Three Keeps.
   registration.life_seconds =
       static_cast<uint16_t>(std::clamp<int64_t>(config_.keep_interval * 3 / 1s, 1, UINT16_MAX));
-  registration.told = told_;
+  registration.symmetric = told_.symmetric;
+  registration.told = told_.addresses;
   registration.told.resize(std::min(registration.told.size(), told_max));
   key_->sign(registration);
   send(server, registration);
@@ -330,6 +339,7 @@ bool RendezvousClient::on_introduction(Instant now, const mrt::Path& path, Serve
     introductions_.spend(now);
     introduced_.emplace(address, now);
     peer.addresses.push_back(address);
+    if (address == introduction.seen) peer.seen = SeenHost{address, introduction.symmetric};
   }
   if (!peer.addresses.empty()) tell(std::move(peer));
   return true;
@@ -353,10 +363,12 @@ void RendezvousClient::tell_registered(Server& server, bool registered) {
 void RendezvousClient::join_answers() {
   const size_t share = candidates_max / servers_.size();
   std::vector<std::vector<Address>> lists;
+  std::vector<SeenHost> seen;
   for (const Server& server : servers_) {
     auto& list = lists.emplace_back();
     for (const Whereabouts& one : server.found) {
       if (one.seen) list.push_back(*one.seen);
+      if (one.seen && !is_own(server, *one.seen)) seen.push_back({*one.seen, one.symmetric});
       list.insert(list.end(), one.told.begin(), one.told.end());
     }
     std::erase_if(list, [&](const Address& address) { return is_own(server, address); });
@@ -369,14 +381,19 @@ void RendezvousClient::join_answers() {
       if (more && std::find(out.begin(), out.end(), list[i]) == out.end()) out.push_back(list[i]);
     }
   }
-  if (out.empty() || out == candidates_) return;
+  std::erase_if(seen, [&out](const SeenHost& one) {
+    return std::find(out.begin(), out.end(), one.address) == out.end();
+  });
+  if (out.empty() || (out == candidates_ && seen == seen_)) return;
   candidates_ = out;
-  tell(CandidatesFound{std::move(out)});
+  seen_ = seen;
+  tell(CandidatesFound{std::move(out), std::move(seen)});
 }
 
 /// By what `server` itself says: else one that lies hides what others tell.
 bool RendezvousClient::is_own(const Server& server, const Address& address) const {
-  return server.seen == address || std::find(told_.begin(), told_.end(), address) != told_.end();
+  const auto& told = told_.addresses;
+  return server.seen == address || std::find(told.begin(), told.end(), address) != told.end();
 }
 
 size_t RendezvousClient::answered() const {

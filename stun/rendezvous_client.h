@@ -31,14 +31,22 @@ struct RendezvousClientConfig {
   mrt::Duration keep_interval = std::chrono::seconds(20);
 };
 
+/// Where a server itself saw somebody: whatever that one says, it was there.
+struct SeenHost {
+  mrt::Address address;
+  bool symmetric = false;  // as it says: its NAT gives each destination another port
+  bool operator==(const SeenHost&) const = default;
+};
 /// Supernodes of the network may be at these, the most promising first. Told anew when an answer
 /// adds to it.
 struct CandidatesFound {
   std::vector<mrt::Address> addresses;
+  std::vector<SeenHost> seen;  // of the addresses those that a server saw itself
 };
 /// Somebody who looks for this network comes from these: open the NAT for it.
 struct PeerIntroduced {
   std::vector<mrt::Address> addresses;  // the one that the server saw first
+  std::optional<SeenHost> seen;         // that one; nothing where it is left out
 };
 /// Where a server sees this node: told when it is another one than before.
 struct SeenAt {
@@ -62,6 +70,13 @@ struct RendezvousClientStats {
   uint64_t implausible = 0;  // addresses that were not believed
 };
 
+/// What a node says of itself.
+struct Told {
+  std::vector<mrt::Address> addresses;  // where else than the server sees it it may be reached
+  bool symmetric = false;               // its NAT gives each destination another port
+  bool operator==(const Told&) const = default;
+};
+
 class RendezvousClient {
  public:
   // More would only be asked for the sake of asking.
@@ -81,11 +96,11 @@ class RendezvousClient {
   void add_servers(mrt::Instant now, const std::vector<mrt::Address>& servers);
   void set_key(mrt::Instant now, const RendezvousKey& key);
   /// Asks, and goes on asking, for every question introduces this node anew. `told`: where else it
-  /// may be reached.
-  void look_up(mrt::Instant now, const std::vector<mrt::Address>& told);
+  /// may be reached. Called again it says so from then on.
+  void look_up(mrt::Instant now, const Told& told);
   void stop_looking();
   /// This node is the network's supernode: registers, or says what has changed.
-  void enrol(mrt::Instant now, uint64_t epoch, const std::vector<mrt::Address>& told);
+  void enrol(mrt::Instant now, uint64_t epoch, const Told& told);
   /// It is not any more.
   void leave(mrt::Instant now);
 
@@ -157,10 +172,11 @@ class RendezvousClient {
   std::optional<RendezvousKey> key_;
   std::vector<Server> servers_;
   bool looking_ = false;
-  std::vector<mrt::Address> told_;  // what this node says of itself
-  std::optional<uint64_t> epoch_;   // while it is the supernode
+  Told told_;
+  std::optional<uint64_t> epoch_;  // while it is the supernode
   uint64_t sequence_ = 0;
   std::vector<mrt::Address> candidates_;             // as they were told
+  std::vector<SeenHost> seen_;                       // likewise
   std::map<mrt::Address, mrt::Instant> introduced_;  // a moment ago, by several servers perhaps
   mrt::Allowance introductions_{introduced_per_second, introduced_per_second};
   std::deque<std::pair<mrt::Address, mrt::Bytes>> outbox_;

@@ -102,7 +102,7 @@ void RendezvousServer::introduce(mrt::Instant now, RendezvousTable::Entry& super
   const bool near = supernode.path.is_on_one_host();
   if (!is_plausible(looker.remote, near) || supernode.introductions.is_spent(now)) return;
   supernode.introductions.spend(now);
-  Introduction introduction{supernode.transaction, looker.remote, find.told};
+  Introduction introduction{supernode.transaction, looker.remote, find.told, find.symmetric};
   stats_.implausible += drop_implausible(introduction.told, near && looker.is_on_one_host());
   ++stats_.introductions;
   send(supernode.path, introduction);
@@ -124,7 +124,8 @@ void RendezvousServer::on_registration(mrt::Instant now, const mrt::Path& path,
   const mrt::Duration asked = std::chrono::seconds(registration.life_seconds);
   const mrt::Duration life = std::min(asked, registration_life_max);
   RendezvousTable::Entry entry;
-  entry.where = {registration.node, registration.epoch, path.remote, std::move(registration.told)};
+  entry.where = {registration.node, registration.epoch, path.remote, std::move(registration.told),
+                 registration.symmetric};
   entry.transaction = transaction;
   entry.sequence = registration.sequence;
   entry.path = path;

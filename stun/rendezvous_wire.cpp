@@ -34,6 +34,7 @@ enum class Type : uint8_t {
 // Bits of `flags`.
 constexpr uint8_t has_cookie = 1;
 constexpr uint8_t wants_introduction = 2;
+constexpr uint8_t is_symmetric = 4;
 constexpr uint8_t leaves = 1;  // of a Keep
 
 /// So that a signature of this key means this and nothing else.
@@ -89,7 +90,13 @@ std::vector<Address> read_list(Reader& in, size_t count_max) {
   return out;
 }
 
-uint8_t flags_of(const std::optional<RendezvousCookie>& cookie) { return cookie ? has_cookie : 0; }
+uint8_t flag_if(bool set, uint8_t flag) { return set ? flag : 0; }
+
+uint8_t read_flags(Reader& in, uint8_t known) {
+  const uint8_t flags = in.u8();
+  if ((flags & ~known) != 0) in.fail();
+  return flags;
+}
 
 void write_cookie(Builder& out, const std::optional<RendezvousCookie>& cookie) {
   if (cookie) out.bytes(*cookie);
@@ -103,9 +110,9 @@ std::optional<RendezvousCookie> read_cookie(Reader& in, uint8_t flags) {
 Find read_find(Reader& in, uint64_t transaction) {
   Find out;
   out.transaction = transaction;
-  const uint8_t flags = in.u8();
-  if ((flags & ~(has_cookie | wants_introduction)) != 0) in.fail();
+  const uint8_t flags = read_flags(in, has_cookie | wants_introduction | is_symmetric);
   out.introduce = (flags & wants_introduction) != 0;
+  out.symmetric = (flags & is_symmetric) != 0;
   out.cookie = read_cookie(in, flags);
   out.id = in.array<32>();
   out.told = read_list(in, told_by_looker_max);
@@ -122,6 +129,7 @@ Found read_found(Reader& in, uint64_t transaction) {
     Whereabouts one;
     one.node = in.array<16>();
     one.epoch = in.u64();
+    one.symmetric = read_flags(in, is_symmetric) != 0;
     if (in.peek() == uint8_t{0}) {
       in.u8();
     } else {
@@ -136,8 +144,8 @@ Found read_found(Reader& in, uint64_t transaction) {
 Registration read_registration(Reader& in, uint64_t transaction) {
   Registration out;
   out.transaction = transaction;
-  const uint8_t flags = in.u8();
-  if ((flags & ~has_cookie) != 0) in.fail();
+  const uint8_t flags = read_flags(in, has_cookie | is_symmetric);
+  out.symmetric = (flags & is_symmetric) != 0;
   out.cookie = read_cookie(in, flags);
   out.id = in.array<32>();
   out.node = in.array<16>();
@@ -174,8 +182,7 @@ std::optional<RendezvousMessage> read_body(Reader& in, Type type, uint64_t trans
       return out;
     }
     case Type::keep: {
-      const uint8_t flags = in.u8();
-      if ((flags & ~leaves) != 0) in.fail();
+      const uint8_t flags = read_flags(in, leaves);
       Keep out{transaction, in.array<32>(), {}, flags == leaves};
       out.node = in.array<16>();
       return out;
@@ -183,7 +190,8 @@ std::optional<RendezvousMessage> read_body(Reader& in, Type type, uint64_t trans
     case Type::refusal:
       return read_refusal(in, transaction);
     case Type::introduction: {
-      Introduction out{transaction, read_inverted(in), {}};
+      const bool symmetric = read_flags(in, is_symmetric) != 0;
+      Introduction out{transaction, read_inverted(in), {}, symmetric};
       out.told = read_list(in, told_by_looker_max);
       return out;
     }
@@ -193,7 +201,9 @@ std::optional<RendezvousMessage> read_body(Reader& in, Type type, uint64_t trans
 
 void write_find(Builder& out, const Find& find) {
   write_header(out, Type::find, find.transaction);
-  out.u8(static_cast<uint8_t>(flags_of(find.cookie) | (find.introduce ? wants_introduction : 0)));
+  out.u8(static_cast<uint8_t>(flag_if(find.cookie.has_value(), has_cookie) |
+                              flag_if(find.introduce, wants_introduction) |
+                              flag_if(find.symmetric, is_symmetric)));
   write_cookie(out, find.cookie);
   out.bytes(find.id);
   write_list(out, find.told, told_by_looker_max);
@@ -207,6 +217,7 @@ void write_found(Builder& out, const Found& found) {
   for (const Whereabouts& one : found.supernodes) {
     out.bytes(one.node);
     out.u64(one.epoch);
+    out.u8(flag_if(one.symmetric, is_symmetric));
     if (one.seen) {
       write_inverted(out, *one.seen);
     } else {
@@ -218,7 +229,8 @@ void write_found(Builder& out, const Found& found) {
 
 void write_unsigned(Builder& out, const Registration& registration) {
   write_header(out, Type::registration, registration.transaction);
-  out.u8(flags_of(registration.cookie));
+  out.u8(static_cast<uint8_t>(flag_if(registration.cookie.has_value(), has_cookie) |
+                              flag_if(registration.symmetric, is_symmetric)));
   write_cookie(out, registration.cookie);
   out.bytes(registration.id);
   out.bytes(registration.node);
@@ -260,7 +272,7 @@ Bytes write_rendezvous(const RendezvousMessage& message) {
                         },
                         [&](const Keep& keep) {
                           write_header(out, Type::keep, keep.transaction);
-                          out.u8(keep.leave ? leaves : 0);
+                          out.u8(flag_if(keep.leave, leaves));
                           out.bytes(keep.id);
                           out.bytes(keep.node);
                         },
@@ -270,6 +282,7 @@ Bytes write_rendezvous(const RendezvousMessage& message) {
                         },
                         [&](const Introduction& introduction) {
                           write_header(out, Type::introduction, introduction.transaction);
+                          out.u8(flag_if(introduction.symmetric, is_symmetric));
                           write_inverted(out, introduction.seen);
                           write_list(out, introduction.told, told_by_looker_max);
                         }},

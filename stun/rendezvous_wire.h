@@ -42,6 +42,7 @@ struct Find {
   std::optional<RendezvousCookie> cookie;
   LookUpId id{};
   std::vector<mrt::Address> told;  // where else the one who asks may be
+  bool symmetric = false;          // its NAT gives each destination another port
   bool operator==(const Find&) const = default;
 };
 
@@ -50,6 +51,7 @@ struct Whereabouts {
   uint64_t epoch = 0;
   std::optional<mrt::Address> seen;  // as the server sees it; nothing where that leads nowhere
   std::vector<mrt::Address> told;    // as it says itself
+  bool symmetric = false;            // likewise: its NAT gives each destination another port
   bool operator==(const Whereabouts&) const = default;
 };
 /// The answer to Find; the highest epoch first.
@@ -78,6 +80,7 @@ struct Registration {
   uint16_t life_seconds = 1;  // never 0
   std::vector<mrt::Address> told;
   RendezvousSignature signature{};  // over all before it
+  bool symmetric = false;           // as in Find; it is among what is signed
   bool operator==(const Registration&) const = default;
 };
 /// The answer to Registration and to Keep; a life of 0 where it was taken back.
@@ -114,6 +117,7 @@ struct Introduction {
   uint64_t transaction = 0;  // that of the registration
   mrt::Address seen;
   std::vector<mrt::Address> told;
+  bool symmetric = false;  // as the one who comes says
   bool operator==(const Introduction&) const = default;
 };
 

@@ -69,6 +69,9 @@ struct DriverCore::State {
   void send(const Transmit& batch);
   void flush();
   void give_up_first();
+  void drop_unwanted();
+  void drop(Watch& watch);
+  void go_on_soon();
   void finish();
   void on_handle_closed();
 
@@ -91,6 +94,7 @@ struct DriverCore::State {
   Watch* blocked_on = nullptr;
   Instant blocked_until = never;
   Instant rested_at = never;
+  std::vector<Address> unwanted;  // sockets to be closed
   DriverStats stats;
   bool pumping = false;
   bool closing = false;
@@ -326,6 +330,46 @@ void DriverCore::State::give_up_first() {
   flush();
 }
 
+void DriverCore::State::go_on_soon() {
+  uv_idle_start(&soon, [](uv_idle_t* one) {
+    uv_idle_stop(one);
+    auto& state = *static_cast<State*>(one->data);
+    state.drop_unwanted();
+    state.pump();
+  });
+}
+
+void DriverCore::State::drop_unwanted() {
+  for (const Address& local : std::exchange(unwanted, {})) {
+    const auto watch = std::find_if(watches.begin(), watches.end(), [&](const auto& one) {
+      return one->socket->local() == local;
+    });
+    if (watch != watches.end()) drop(**watch);
+  }
+}
+
+void DriverCore::State::drop(Watch& watch) {
+  // Indices before first_unsent are of what is done with, and stay.
+  for (size_t i = queue.size(); i-- > first_unsent;) {
+    if (queued_for[i] != &watch) continue;
+    queue.erase(queue.begin() + static_cast<std::ptrdiff_t>(i));
+    queued_for.erase(queued_for.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  if (blocked_on == &watch) {
+    blocked_on = nullptr;
+    flush();
+  }
+  const auto owned = std::find_if(watches.begin(), watches.end(),
+                                  [&](const auto& one) { return one.get() == &watch; });
+  owned->release();
+  watches.erase(owned);
+  uv_close(reinterpret_cast<uv_handle_t*>(&watch.poll), [](uv_handle_t* one) {
+    const std::unique_ptr<Watch> gone(static_cast<Watch*>(one->data));
+    gone->state->on_handle_closed();
+  });
+  std::erase_if(sockets, [&](const auto& one) { return one.get() == watch.socket; });
+}
+
 void DriverCore::State::finish() {
   for (int i = 0; i < last_pumps_max && blocked_on == nullptr; ++i) {
     const Instant now = monotonic_now();
@@ -372,10 +416,13 @@ void DriverCore::add(Sockets sockets) {
 void DriverCore::wake() {
   // While pump() runs it goes on until the machine has nothing more to say.
   if (state_->closed || state_->pumping) return;
-  uv_idle_start(&state_->soon, [](uv_idle_t* soon) {
-    uv_idle_stop(soon);
-    static_cast<State*>(soon->data)->pump();
-  });
+  state_->go_on_soon();
+}
+
+void DriverCore::remove(const Address& local) {
+  if (state_->closed) return;
+  state_->unwanted.push_back(local);
+  state_->go_on_soon();
 }
 
 void DriverCore::close(std::function<void()> done) {

@@ -46,6 +46,9 @@ class DriverCore {
   /// REQUIRES: not closed.
   void add(std::unique_ptr<UdpSocket> socket);
   void add(Sockets sockets);
+  /// Closes the one that is bound there, where there is one, in the next turn of the loop; what
+  /// waits to be sent by it is lost.
+  void remove(const Address& local);
   /// A command was given to the machine: pump it in the next turn of the loop. Not needed
   /// from within on_event().
   void wake();

@@ -78,6 +78,7 @@ static std::string text_of(const KeysLogged&) { return "keys logged"; }
 static std::string text_of(const Noted& e) { return "note: " + e.text; }
 static std::string text_of(const Stopped& e) { return "stopped: " + e.reason; }
 static std::string text_of(const FileRequest& e) { return "disk request " + number(e.index()); }
+static std::string text_of(const SocketRequest& e) { return "socket request " + number(e.index()); }
 
 std::string describe(const Event& event) {
   return std::visit([](const auto& e) { return text_of(e); }, event);

@@ -418,3 +418,48 @@ TEST_CASE("close() from what the first of two resting sockets has heard is clean
   loop.turn_until([&] { return to.closed; });
   CHECK(to.driver.sockets().empty());
 }
+
+TEST_CASE("a socket that is removed is closed, and the others go on") {
+  TurningLoop loop;
+  Bird bird(loop, fixture::loopback_v4);
+  Bird friendly(loop, fixture::loopback_v4);
+  bird.driver.add(fixture::open(fixture::loopback_v4));
+  const Address first = bird.address(0), second = bird.address(1);
+  bird.parrot.say({second, friendly.address()}, pattern(10), 10);
+  bird.driver.wake();
+  loop.turn_until([&] { return friendly.heard.size() == 1; });
+  CHECK(friendly.heard[0].path.remote == second);
+  // From within an event, as a machine asks for it.
+  bird.on_any = [&] { bird.driver.remove(second); };
+  friendly.parrot.say({{}, second}, pattern(10), 10);
+  friendly.driver.wake();
+  loop.turn_until([&] { return bird.driver.sockets().size() == 1; });
+  bird.on_any = nullptr;
+  CHECK(bird.address(0) == first);
+  CHECK(fixture::open(second) != nullptr);
+  // What names it goes from another one.
+  bird.parrot.say({second, friendly.address()}, pattern(10), 10);
+  bird.driver.wake();
+  loop.turn_until([&] { return friendly.heard.size() == 2; });
+  CHECK(friendly.heard[1].path.remote == first);
+  CHECK(bird.is_asleep());
+}
+
+TEST_CASE("a socket that is removed while it waits for room takes what waits with it") {
+  TurningLoop loop;
+  Bird bird(loop, fixture::loopback_v4);
+  Bird friendly(loop, fixture::loopback_v4);
+  bird.driver.add(fixture::open(fixture::loopback_v4));
+  const Address first = bird.address(0), second = bird.address(1);
+  {
+    const kernel_faults::Scope scope(
+        Faults{.send_errno = EAGAIN, .send_refusals = 1 << 30, .never_writable = true});
+    bird.parrot.say({second, friendly.address()}, pattern(10), 10);
+    bird.parrot.say({first, friendly.address()}, pattern(20), 20);
+    bird.driver.wake();
+    loop.turn_until([&] { return bird.driver.stats().batches_blocked > 0; });
+  }
+  bird.driver.remove(second);
+  loop.turn_until([&] { return !friendly.heard.empty(); });
+  CHECK(friendly.heard[0].bytes == pattern(20));
+}

@@ -166,7 +166,7 @@ TEST_CASE("who looks is let in wherever it says it is, with three tiny packets")
   const stun::RendezvousClientConfig config{{server_address}, {77}};
   Driven<stun::RendezvousClient> looker{town.stage, remote(50), config, mrt::seed_from(3)};
   looker.machine.set_key(town.stage.now(), key_of());
-  looker.machine.look_up(town.stage.now(), {remote(51)});
+  looker.machine.look_up(town.stage.now(), {{remote(51)}});
   town.stage.run(milliseconds(500));
   CHECK(town.stage.sent_to(remote(51)) == 3);
   town.stage.run(seconds(1));

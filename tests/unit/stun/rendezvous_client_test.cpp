@@ -10,7 +10,7 @@ TEST_CASE("who looks has the supernode's addresses after two round trips, and bo
   Meeting meeting;
   Meeting::Member& host = meeting.add(1);
   const Address lan = Address::v4(10, 0, 0, 1, 7777), home = Address::v4(192, 168, 7, 7, 7777);
-  host.client.enrol(meeting.now, 1, {lan});
+  host.client.enrol(meeting.now, 1, {{lan}});
   meeting.run(1s);
   REQUIRE(all<RegistrationChanged>(host).size() == 1);
   CHECK(all<RegistrationChanged>(host)[0].second.registered);
@@ -18,7 +18,7 @@ TEST_CASE("who looks has the supernode's addresses after two round trips, and bo
 
   Meeting::Member& guest = meeting.add(2);
   const Instant asked = meeting.now;
-  guest.client.look_up(meeting.now, {home});
+  guest.client.look_up(meeting.now, {{home}});
   meeting.run(200ms);
   const auto found = all<CandidatesFound>(guest);
   REQUIRE(found.size() == 1);
@@ -28,6 +28,7 @@ TEST_CASE("who looks has the supernode's addresses after two round trips, and bo
   REQUIRE(introduced.size() == 1);
   CHECK(introduced[0].first == asked + 100ms);
   CHECK(introduced[0].second.addresses == std::vector<Address>{member_address(2), home});
+  CHECK(introduced[0].second.seen == SeenHost{member_address(2), false});
 }
 
 TEST_CASE("whatever is lost is said again") {
@@ -215,7 +216,7 @@ TEST_CASE("what changes is said at once, and what has not is not said again") {
   meeting.run(1s);
   CHECK(host.sent == before);
   const Address lan = Address::v4(10, 0, 0, 1, 7777);
-  host.client.enrol(meeting.now, 5, {lan});
+  host.client.enrol(meeting.now, 5, {{lan}});
   meeting.run(1s);
   Meeting::Member& guest = meeting.add(2);
   guest.client.look_up(meeting.now, {});

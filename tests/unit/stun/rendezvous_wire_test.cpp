@@ -74,6 +74,7 @@ RendezvousMessage some_message(mrt::Random& random) {
     case 0: {
       Find find{transaction, random.chance(0.5), {}, random.array<32>(), {}};
       if (random.chance(0.5)) find.cookie = random.array<16>();
+      find.symmetric = random.chance(0.5);
       find.told = some_addresses(random, told_by_looker_max);
       return find;
     }
@@ -85,6 +86,7 @@ RendezvousMessage some_message(mrt::Random& random) {
         one.epoch = random.u64();
         if (random.chance(0.5)) one.seen = seen();
         one.told = some_addresses(random, told_max);
+        one.symmetric = random.chance(0.5);
       }
       return found;
     }
@@ -94,6 +96,7 @@ RendezvousMessage some_message(mrt::Random& random) {
       Registration out;
       out.transaction = transaction;
       if (random.chance(0.5)) out.cookie = random.array<16>();
+      out.symmetric = random.chance(0.5);
       out.id = random.array<32>();
       out.node = random.array<16>();
       out.epoch = random.u64();
@@ -110,7 +113,8 @@ RendezvousMessage some_message(mrt::Random& random) {
     case 6:
       return Refusal{transaction, static_cast<RefusalCode>(1 + random.below(4))};
     default:
-      return Introduction{transaction, seen(), some_addresses(random, told_by_looker_max)};
+      return Introduction{transaction, seen(), some_addresses(random, told_by_looker_max),
+                          random.chance(0.5)};
   }
 }
 
@@ -140,7 +144,8 @@ TEST_CASE("rendezvous messages are what the document says") {
     const auto& vector = vectors().at("rendezvous-found");
     Found found{number(vector, "transaction"), addresses(vector, "seen")[0], {}};
     found.supernodes.push_back({from_meaning<NodeTag>(vector, "node"), number(vector, "epoch"),
-                                addresses(vector, "node_seen")[0], addresses(vector, "node_told")});
+                                addresses(vector, "node_seen")[0], addresses(vector, "node_told"),
+                                true});
     check_vector("rendezvous-found", found);
   }
   {
