@@ -13,7 +13,7 @@ namespace client {
 Environment environment_of_process() {
   Environment out;
   for (const char* name : {"HOME", "XDG_STATE_HOME", "NO_COLOR", "LOGNAME", "THUBAN_PASSWORD",
-                           "THUBAN_KEYLOG", "THUBAN_NAT"}) {
+                           "THUBAN_KEYLOG", "THUBAN_NAT", "THUBAN_STORE"}) {
     if (const char* value = std::getenv(name)) out[name] = value;
   }
   if (out["LOGNAME"].empty()) {

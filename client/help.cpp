@@ -104,9 +104,14 @@ constexpr std::array<VerbRow, 14> verbs = {{
      "are told of each other at once, so that their NATs open. It learns neither names nor\n"
      "passwords, keeps nothing on a disk, and what a restart forgets comes back within 20 s.\n"
      "Listens at port 7700 and, for STUN, at the one after it.\n"
+     "--store redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE] (or THUBAN_STORE): several share "
+     "one\n"
+     "table by way of a Redis server, without TLS; while it is away each goes on with what it "
+     "has.\n"
      "\n"
      "  thuban rendezvous\n"
-     "  thuban rendezvous --bind 192.0.2.1:7700 --json\n"},
+     "  thuban rendezvous --bind 192.0.2.1:7700 --json\n"
+     "  thuban rendezvous --store redis://10.0.0.5:6379\n"},
     {Verb::doctor, "doctor", "[--stun HOST:PORT] [--long]",
      "finds what is in the way, and what mends it",
      "Looks at the kernel's buffers and batches, and asks STUN servers (--stun, repeatable) which\n"

@@ -243,6 +243,14 @@ std::string to_json(const Report& report, int64_t ts) { return written(report, t
 
 std::string to_json(const node::Event& event, int64_t ts) { return written(event, ts); }
 
+std::string store_json(bool shared, const std::string& at, const std::string& reason, int64_t ts) {
+  Json out = event_of("store", ts);
+  out["state"] = shared ? "shared" : "alone";
+  out["addr"] = at;
+  out["reason"] = reason;
+  return line_of(out);
+}
+
 std::string hash_json(const std::string& name, uint64_t size, const node::FileHash& hash,
                       int64_t ts) {
   Fields fields{ts, {}};

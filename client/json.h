@@ -18,6 +18,9 @@ namespace client {
 std::string to_json(const Report& report, int64_t ts);
 /// Empty for what is no event of the contract (JoinDone, Noted, disk requests, ...).
 std::string to_json(const node::Event& event, int64_t ts);
+/// Whether `thuban rendezvous` shares its table: event `store` with `state` ("shared" or "alone"),
+/// `addr`, `reason`.
+std::string store_json(bool shared, const std::string& at, const std::string& reason, int64_t ts);
 /// One file of `thuban hash`: event `hash` with `name`, `size`, `hash`.
 std::string hash_json(const std::string& name, uint64_t size, const node::FileHash& hash,
                       int64_t ts);

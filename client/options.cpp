@@ -11,6 +11,7 @@
 #include "client/help.h"
 #include "client/invite.h"
 #include "client/resolve.h"
+#include "client/store_url.h"
 #include "client/text.h"
 
 namespace client {
@@ -25,7 +26,7 @@ struct Mistake {
 struct Raw {
   std::vector<std::string> bind, rendezvous, stun;
   std::string nick, network, password_file, downloads, share, state, history, nat, impair, log,
-      log_file, color, to, from, out, nodes, seed, scenario, loss, delay, duration, svg;
+      log_file, color, store, to, from, out, nodes, seed, scenario, loss, delay, duration, svg;
   bool ask_password = false, open = false, no_reshare = false, ephemeral = false, no_prompt = false,
        qr = false, plain = false, json = false, quiet = false, no_progress = false, yes = false,
        help = false, version = false, step = false, thorough = false, trace = false, kill = false,
@@ -63,6 +64,7 @@ void declare(CLI::App& app, Raw& raw) {
   value("--log", raw.log);
   value("--log-file", raw.log_file);
   value("--color,--colour", raw.color);
+  value("--store", raw.store);
   value("--to", raw.to);
   value("--from", raw.from);
   value("-o,--out", raw.out);
@@ -182,6 +184,7 @@ void take_own_options(Options& options, const Raw& raw) {
   only(!raw.out.empty(), "--out", verb == Verb::get);
   only(raw.step, "--step", verb == Verb::demo);
   only(raw.thorough, "--long", verb == Verb::doctor);
+  only(!raw.store.empty(), "--store", verb == Verb::rendezvous);
   // It serves every network, and learns the password of none.
   const bool password = raw.ask_password || !raw.password_file.empty();
   only(password, "a password", verb != Verb::rendezvous);
@@ -253,19 +256,6 @@ void take_network(Options& options, const Raw& raw) {
                               options.network, clean(meant))};
   }
   options.network = meant;
-}
-
-/// A login name is somebody else's choice: what a nick must not have is left out.
-std::string nick_from(std::string_view login) {
-  std::string out;
-  size_t count = 0;
-  while (!login.empty() && count < 32) {
-    const char32_t character = take_character(login);
-    if (character == U' ' || character == 0xfffd || is_unsafe(character)) continue;
-    append_utf8(out, character);
-    ++count;
-  }
-  return out.empty() ? "somebody" : out;
 }
 
 std::string variable(const Environment& environment, const std::string& name) {
@@ -387,6 +377,13 @@ void take_rest(Options& options, const Raw& raw, const Environment& environment)
     std::string why;
     options.impair = parse_impair(raw.impair, why);
     if (!options.impair) throw Mistake{"--impair: " + why};
+  }
+  // Where a list of processes shows no password.
+  const std::string store = raw.store.empty() ? variable(environment, "THUBAN_STORE") : raw.store;
+  if (options.verb == Verb::rendezvous && !store.empty()) {
+    std::string wrong;
+    options.store = parse_store(store, wrong);
+    if (!options.store) throw Mistake{wrong};
   }
   const std::string nat = raw.nat.empty() ? variable(environment, "THUBAN_NAT") : raw.nat;
   if (!nat.empty()) options.nat = word_of<bool>("--nat", nat, {{"auto", true}, {"none", false}});

@@ -18,6 +18,7 @@
 #include "client/impair.h"
 #include "client/sim_command.h"
 #include "client/target.h"
+#include "stun/uv/redis_store.h"
 
 namespace client {
 
@@ -66,10 +67,11 @@ struct Options {
   std::string nick;
   std::vector<mrt::Address> bind;  // empty: 0.0.0.0 and [::]
   std::string network = "default";
-  std::vector<std::string> rendezvous, stun;  // HOST:PORT each
-  bool nat = true;                            // --nat auto
-  bool watch_nat = false;                     // STUN servers may be asked
-  bool network_given = false;                 // else the network of the target is taken
+  std::vector<std::string> rendezvous, stun;   // HOST:PORT each
+  std::optional<stun::uv::RedisServer> store;  // rendezvous
+  bool nat = true;                             // --nat auto
+  bool watch_nat = false;                      // STUN servers may be asked
+  bool network_given = false;                  // else the network of the target is taken
   PasswordFrom password_from = PasswordFrom::nowhere;
   std::string password_file;
   bool open = false;

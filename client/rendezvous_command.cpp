@@ -5,16 +5,19 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 
 #include "client/json.h"
 #include "client/session.h"
 #include "client/signals.h"
+#include "client/text.h"
 #include "mrt/identity.h"
 #include "mrt/uv/clock.h"
 #include "mrt/uv/driver.h"
 #include "mrt/uv/entropy.h"
 #include "node/ids.h"
 #include "stun/rendezvous_service.h"
+#include "stun/uv/redis_store.h"
 
 namespace client {
 
@@ -65,39 +68,110 @@ class Rendezvous {
 
   ExitCode run();
 
-  /// For the driver: the service has nothing to tell.
-  void on_event(mrt::Instant, std::monostate) {}
+  /// For the driver.
+  void on_event(mrt::Instant, const stun::StoreEvent& event);
 
  private:
+  using Driver = mrt::uv::Driver<stun::RendezvousService, Rendezvous>;
+
+  void open_store(uv_loop_t* loop);
   void say_listening() const;
+  void say_store(bool shared, const std::string& reason);
   void say_closed() const;
+  void warn(const std::string& text) const;
 
   const Options& options_;
   stun::RendezvousService service_;
   Sockets sockets_;
   std::string reason_;
+  Driver* driver_ = nullptr;
+  std::unique_ptr<stun::uv::RedisStore> store_;
+  std::optional<bool> shared_;  // as it was said last
 };
 
 ExitCode Rendezvous::run() {
   uv_loop_t loop;
   uv_loop_init(&loop);
   {
-    mrt::uv::Driver<stun::RendezvousService, Rendezvous> driver(loop, service_, *this);
+    Driver driver(loop, service_, *this);
+    driver_ = &driver;
     std::unique_ptr<Signals> signals;
-    signals = std::make_unique<Signals>(&loop, std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP},
-                                        [&](int number) {
-                                          reason_ = number == SIGINT ? "interrupted" : "terminated";
-                                          signals.reset();
-                                          driver.close([] {});
-                                        });
+    const auto end = [&](int number) {
+      reason_ = number == SIGINT ? "interrupted" : "terminated";
+      signals.reset();
+      // No name is waited for.
+      if (store_ && store_->is_busy()) {
+        say_closed();
+        std::_Exit(static_cast<int>(ExitCode::done));
+      }
+      store_.reset();
+      driver.close([] {});
+    };
+    signals =
+        std::make_unique<Signals>(&loop, std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP}, end);
     // From its first line on it may be ended.
     say_listening();
+    if (options_.store) open_store(&loop);
     driver.add(std::move(sockets_));
     uv_run(&loop, UV_RUN_DEFAULT);
   }
   uv_loop_close(&loop);
   say_closed();
   return ExitCode::done;
+}
+
+void Rendezvous::open_store(uv_loop_t* loop) {
+  service_.share(mrt::Random(mrt::uv::entropy_seed()).array<16>(), options_.store->database);
+  stun::uv::RedisStore::Actions actions;
+  actions.on_up = [this](bool near) {
+    service_.on_store_up(driver_->now(), near);
+    driver_->wake();
+  };
+  actions.on_reply = [this](stun::StoreLine line, const stun::StoreReply& reply) {
+    service_.on_store_reply(driver_->now(), line, reply);
+    driver_->wake();
+  };
+  actions.on_down = [this](const std::string& why) {
+    service_.on_store_down();
+    say_store(false, why);
+  };
+  store_ = std::make_unique<stun::uv::RedisStore>(loop, *options_.store, std::move(actions));
+}
+
+void Rendezvous::on_event(mrt::Instant, const stun::StoreEvent& event) {
+  if (!store_) return;
+  if (const auto* command = std::get_if<stun::StoreCommand>(&event)) {
+    store_->send(*command);
+  } else if (const auto* refused = std::get_if<stun::StoreRefused>(&event)) {
+    warn(fmt::format("the store {} refuses: {}", options_.store->name(), clean(refused->why, 200)));
+  } else if (std::holds_alternative<stun::StoreLoaded>(event)) {
+    say_store(true, "");
+  } else {
+    store_->give_up("it answers nothing any more");
+  }
+}
+
+/// Once for each change, however often it is tried in between.
+void Rendezvous::say_store(bool shared, const std::string& reason) {
+  if (std::exchange(shared_, shared) == shared) return;
+  const std::string at = options_.store->name();
+  if (options_.json) {
+    print(stdout, store_json(shared, at, reason, mrt::uv::wall_clock_ms()));
+  } else if (!shared) {
+    // An error, though nobody has to wait for it.
+    print(stderr, fmt::format("thuban: the store {} is away ({}); goes on alone\n", at,
+                              clean(reason, 200)));
+  } else if (!options_.quiet) {
+    print(stderr, fmt::format("thuban: shares its table at the store {}\n", at));
+  }
+}
+
+void Rendezvous::warn(const std::string& text) const {
+  if (options_.json) {
+    print(stdout, to_json(Failed{node::ErrorCode::network, text, ""}, mrt::uv::wall_clock_ms()));
+  } else {
+    print(stderr, fmt::format("thuban: {}\n", text));
+  }
 }
 
 void Rendezvous::say_listening() const {

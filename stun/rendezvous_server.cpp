@@ -92,25 +92,39 @@ void RendezvousServer::on_find(mrt::Instant now, const mrt::Path& path, const Fi
   Found found{find.transaction, path.remote, {}};
   for (RendezvousTable::Entry* const supernode : table_.find(now, find.id)) {
     found.supernodes.push_back(seen_from(path, supernode->where));
-    if (find.introduce) introduce(now, *supernode, path, find);
+    if (!find.introduce) continue;
+    introduce(now, find.id, *supernode,
+              {supernode->transaction, path.remote, find.told, find.symmetric},
+              path.is_on_one_host());
   }
   send(path, found);
 }
 
-void RendezvousServer::introduce(mrt::Instant now, RendezvousTable::Entry& supernode,
-                                 const mrt::Path& looker, const Find& find) {
-  const bool near = supernode.path.is_on_one_host();
-  if (!is_plausible(looker.remote, near) || supernode.introductions.is_spent(now)) return;
+void RendezvousServer::introduce(mrt::Instant now, const LookUpId& id,
+                                 RendezvousTable::Entry& supernode, Introduction introduction,
+                                 bool near) {
+  near = near && supernode.path.is_on_one_host();
+  if (!is_plausible(introduction.seen, near) || supernode.introductions.is_spent(now)) return;
   supernode.introductions.spend(now);
-  Introduction introduction{supernode.transaction, looker.remote, find.told, find.symmetric};
-  stats_.implausible += drop_implausible(introduction.told, near && looker.is_on_one_host());
+  stats_.implausible += drop_implausible(introduction.told, near);
   ++stats_.introductions;
-  send(supernode.path, introduction);
+  // Its NAT is open for the server that it registered at and no other.
+  if (!supernode.foreign) return send(supernode.path, introduction);
+  sharing_->introduce(supernode.shared->home, {id, supernode.where.node, std::move(introduction)});
+}
+
+void RendezvousServer::on_far_introduction(mrt::Instant now, const FarIntroduction& far,
+                                           bool near) {
+  RendezvousTable::Entry* const known = table_.entry_of(far.id, far.node);
+  const bool here = known != nullptr && !known->foreign && known->lives(now) &&
+                    known->transaction == far.introduction.transaction;
+  if (here) introduce(now, far.id, *known, far.introduction, near);
 }
 
 void RendezvousServer::on_registration(mrt::Instant now, const mrt::Path& path,
                                        Registration registration) {
   const uint64_t transaction = registration.transaction;
+  const NodeTag node = registration.node;
   // The signature covers the cookie: a copy is good from nowhere else, and not for long.
   if (!check_cookie(now, path, transaction, registration.cookie)) return;
   if (!callers_.may_sign(now, path.remote)) {
@@ -120,16 +134,11 @@ void RendezvousServer::on_registration(mrt::Instant now, const mrt::Path& path,
     ++stats_.forged;
     return refuse(path, transaction, RefusalCode::forged);
   }
+  auto shared = sharing_ ? sharing_->shared_of(registration) : nullptr;
   stats_.implausible += drop_implausible(registration.told, path.is_on_one_host());
-  const mrt::Duration asked = std::chrono::seconds(registration.life_seconds);
-  const mrt::Duration life = std::min(asked, registration_life_max);
-  RendezvousTable::Entry entry;
-  entry.where = {registration.node, registration.epoch, path.remote, std::move(registration.told),
-                 registration.symmetric};
-  entry.transaction = transaction;
-  entry.sequence = registration.sequence;
-  entry.path = path;
-  entry.life = life;
+  auto entry = RendezvousTable::entry_from(std::move(registration), path);
+  const mrt::Duration life = entry.life;
+  entry.shared = std::move(shared);
   switch (table_.put(now, registration.id, std::move(entry))) {
     case RendezvousTable::Outcome::taken:
       break;
@@ -141,19 +150,61 @@ void RendezvousServer::on_registration(mrt::Instant now, const mrt::Path& path,
       return refuse(path, transaction, RefusalCode::crowded);
   }
   ++stats_.registrations;
-  if (sweep_at_ == mrt::never) sweep_at_ = now + RendezvousTable::sweep_interval;
+  if (sharing_) sharing_->note(now, registration.id, *table_.entry_of(registration.id, node), true);
+  sweep_later(now);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(life).count();
   send(path,
        Registered{transaction, registration.sequence, static_cast<uint16_t>(seconds), path.remote});
 }
 
 void RendezvousServer::on_keep(mrt::Instant now, const mrt::Path& path, const Keep& keep) {
-  const RendezvousTable::Entry* const entry = table_.keep(now, keep, path);
+  const auto* const known = table_.entry_of(keep.id, keep.node);
+  const bool adopted = known != nullptr && known->foreign;
+  RendezvousTable::Entry* const entry = table_.keep(now, keep, path);
   if (entry == nullptr) return refuse(path, keep.transaction, RefusalCode::unknown);
   ++stats_.keeps;
+  if (sharing_) sharing_->note(now, keep.id, *entry, adopted || keep.leave);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(entry->life).count();
   send(path,
        Registered{keep.transaction, entry->sequence, static_cast<uint16_t>(seconds), path.remote});
+}
+
+void RendezvousServer::on_record(mrt::Instant now, RendezvousRecord record, bool near) {
+  // What was told here comes back.
+  if (record.home == sharing_->own()) return;
+  Registration& registration = record.registration;
+  const bool known = knows(record);
+  if (record.life_ms == 0) {
+    RendezvousTable::Entry* const entry = table_.entry_of(registration.id, registration.node);
+    if (!known || !entry->foreign) return;
+    entry->taken_back = true;
+    entry->ends_at = now + cookie_life_max;
+    return;
+  }
+  if (!is_plausible(record.seen, near)) {
+    ++stats_.implausible;
+    return;
+  }
+  if (!known && !is_signed_by_its_network(registration)) {
+    ++stats_.forged;
+    return;
+  }
+  auto shared = sharing_->shared_of(registration);
+  shared->home = record.home;
+  drop_implausible(registration.told, near && record.seen.is_loopback());
+  const LookUpId id = registration.id;
+  auto entry = RendezvousTable::entry_from(std::move(registration), {{}, record.seen});
+  entry.foreign = true;
+  entry.ends_at =
+      now + std::min<mrt::Duration>(std::chrono::milliseconds(record.life_ms), entry.life);
+  entry.shared = std::move(shared);
+  if (table_.put(now, id, std::move(entry)) != RendezvousTable::Outcome::taken) return;
+  ++stats_.records;
+  sweep_later(now);
+}
+
+void RendezvousServer::sweep_later(mrt::Instant now) {
+  if (sweep_at_ == mrt::never) sweep_at_ = now + RendezvousTable::sweep_interval;
 }
 
 void RendezvousServer::refuse(const mrt::Path& path, uint64_t transaction, RefusalCode code) {

@@ -18,13 +18,10 @@
 #include "mrt/base/machine.h"
 #include "mrt/base/random.h"
 #include "stun/callers.h"
+#include "stun/rendezvous_sharing.h"
 #include "stun/rendezvous_table.h"
 
 namespace stun {
-
-/// A supernode that dies is still given out for so long. Three Keeps at the pace of a NAT that
-/// forgets after 30 s fit in.
-inline constexpr mrt::Duration registration_life_max = std::chrono::seconds(60);
 
 struct RendezvousStats {
   uint64_t look_ups = 0;       // answered
@@ -36,6 +33,7 @@ struct RendezvousStats {
   uint64_t forged = 0;         // of those: wrong signatures
   uint64_t malformed = 0;      // dropped
   uint64_t implausible = 0;    // addresses that were told and not believed
+  uint64_t records = 0;        // of other servers, taken
   uint64_t overflown = 0;      // answers for which there was no room
 };
 
@@ -55,6 +53,20 @@ class RendezvousServer {
   mrt::Instant next_timeout() const;
   bool is_consistent() const;
 
+  // With other servers that share one table; rendezvous_replica.h brings and takes it.
+  /// REQUIRES: nothing has come yet.
+  void share_as(const InstanceId& own) { sharing_.emplace(own); }
+  /// REQUIRES for these: share_as(). `near`: loopback means the same to both servers.
+  RendezvousSharing& sharing() { return *sharing_; }
+  const RendezvousSharing& sharing() const { return *sharing_; }
+  std::optional<RendezvousRecord> poll_record(mrt::Instant now) {
+    return sharing_->poll_record(now, table_);
+  }
+  bool knows(const RendezvousRecord& record) { return sharing_->knows(table_, record); }
+  /// Costs some 0.1 ms unless it is known.
+  void on_record(mrt::Instant now, RendezvousRecord record, bool near);
+  void on_far_introduction(mrt::Instant now, const FarIntroduction& far, bool near);
+
   const RendezvousStats& stats() const { return stats_; }
   const RendezvousTable& table() const { return table_; }
 
@@ -63,18 +75,21 @@ class RendezvousServer {
   void on_find(mrt::Instant now, const mrt::Path& path, const Find& find);
   void on_registration(mrt::Instant now, const mrt::Path& path, Registration registration);
   void on_keep(mrt::Instant now, const mrt::Path& path, const Keep& keep);
-  void introduce(mrt::Instant now, RendezvousTable::Entry& supernode, const mrt::Path& looker,
-                 const Find& find);
+  /// `near`: who looks is on this host.
+  void introduce(mrt::Instant now, const LookUpId& id, RendezvousTable::Entry& supernode,
+                 Introduction introduction, bool near);
   /// Whether it is right; else another one goes out.
   bool check_cookie(mrt::Instant now, const mrt::Path& path, uint64_t transaction,
                     const std::optional<RendezvousCookie>& shown);
   RendezvousCookie cookie_of(uint64_t slot, const mrt::Address& address) const;
+  void sweep_later(mrt::Instant now);
   void refuse(const mrt::Path& path, uint64_t transaction, RefusalCode code);
   void send(const mrt::Path& path, const RendezvousMessage& message);
 
   std::array<uint8_t, 32> cookie_key_;
   RendezvousTable table_;
   Callers callers_;
+  std::optional<RendezvousSharing> sharing_;
   std::deque<std::pair<mrt::Path, mrt::Bytes>> outbox_;
   mrt::Instant sweep_at_ = mrt::never;  // while the table holds something
   RendezvousStats stats_;

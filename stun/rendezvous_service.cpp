@@ -24,6 +24,21 @@ void RendezvousService::on_datagrams(mrt::Instant now, const mrt::Path& path, mr
   }
 }
 
+void RendezvousService::share(const InstanceId& own, unsigned database) {
+  server_.share_as(own);
+  replica_.emplace(own, database);
+}
+
+void RendezvousService::on_timeout(mrt::Instant now) {
+  server_.on_timeout(now);
+  if (replica_) replica_->on_timeout(now, server_);
+}
+
+mrt::Instant RendezvousService::next_timeout() const {
+  const mrt::Instant next = server_.next_timeout();
+  return replica_ ? std::min(next, replica_->next_timeout(server_)) : next;
+}
+
 std::optional<mrt::Transmit> RendezvousService::poll_transmit(mrt::Instant now,
                                                               mrt::MutableBytes buffer) {
   if (answers_.empty()) return server_.poll_transmit(now, buffer);

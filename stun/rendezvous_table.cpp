@@ -9,36 +9,60 @@ namespace {
 
 using Entry = RendezvousTable::Entry;
 
-bool lives(const Entry& entry, mrt::Instant now) {
-  return !entry.taken_back && now < entry.ends_at;
-}
-
 /// An older word of the same start of a node: a copy that was late, or overtaken.
 bool is_older(const Entry& said, const Entry& known) {
   if (said.transaction != known.transaction) return false;
   return said.sequence < known.sequence || (known.taken_back && said.sequence == known.sequence);
 }
 
+/// A supernode that is at several servers is foreign to the others under several transactions:
+/// the first stands while it is kept.
+bool gives_way(const Entry& known, const Entry& said, mrt::Instant now) {
+  if (!said.foreign || !known.lives(now)) return true;
+  if (known.ends_at - now < known.life / 2) return true;
+  const bool same = said.transaction == known.transaction;
+  if (!known.foreign) return same && said.sequence > known.sequence;
+  return same || said.shared->home == known.shared->home;
+}
+
 }  // namespace
 
-void RendezvousTable::count(const mrt::Path& path) {
-  ++per_place_[place_of(path.remote)];
+void RendezvousTable::count(const Entry& entry) {
   ++entries_;
+  entry.foreign ? ++foreign_ : ++per_place_[place_of(entry.path.remote)];
 }
 
-void RendezvousTable::discount(const mrt::Path& path) {
-  const auto it = per_place_.find(place_of(path.remote));
-  if (--it->second == 0) per_place_.erase(it);
+void RendezvousTable::discount(const Entry& entry) {
   --entries_;
+  if (entry.foreign) {
+    --foreign_;
+    return;
+  }
+  const auto it = per_place_.find(place_of(entry.path.remote));
+  if (--it->second == 0) per_place_.erase(it);
 }
 
-bool RendezvousTable::has_room_at(const mrt::Path& path) const {
-  const auto it = per_place_.find(place_of(path.remote));
+bool RendezvousTable::has_room_for(const Entry& entry) const {
+  // Its address was counted where it was taken.
+  if (entry.foreign) return foreign_ < foreign_max;
+  const auto it = per_place_.find(place_of(entry.path.remote));
   return it == per_place_.end() || it->second < entries_per_place_max;
 }
 
+Entry RendezvousTable::entry_from(Registration registration, const mrt::Path& path) {
+  Entry out;
+  out.where = {registration.node, registration.epoch, path.remote, std::move(registration.told),
+               registration.symmetric};
+  out.transaction = registration.transaction;
+  out.sequence = registration.sequence;
+  out.path = path;
+  const mrt::Duration asked = std::chrono::seconds(registration.life_seconds);
+  out.life = std::min(asked, registration_life_max);
+  return out;
+}
+
 RendezvousTable::Outcome RendezvousTable::put(mrt::Instant now, const LookUpId& id, Entry entry) {
-  entry.ends_at = now + entry.life;
+  if (!entry.foreign) entry.ends_at = now + entry.life;
   const auto network = networks_.find(id);
   if (network != networks_.end()) {
     for (Entry& known : network->second) {
@@ -54,51 +78,66 @@ RendezvousTable::Outcome RendezvousTable::put(mrt::Instant now, const LookUpId& 
 
 RendezvousTable::Outcome RendezvousTable::replace(mrt::Instant now, Entry& known, Entry entry) {
   if (now < known.ends_at && is_older(entry, known)) return Outcome::stale;
-  const bool moves = place_of(known.path.remote) != place_of(entry.path.remote);
-  if (moves && !has_room_at(entry.path)) return Outcome::crowded;
-  discount(known.path);
-  count(entry.path);
+  if (!gives_way(known, entry, now)) return Outcome::stale;
+  const bool stays = known.foreign == entry.foreign &&
+                     (entry.foreign || place_of(known.path.remote) == place_of(entry.path.remote));
+  if (!stays && !has_room_for(entry)) return Outcome::crowded;
+  discount(known);
+  count(entry);
   entry.introductions = known.introductions;
   known = std::move(entry);
   return Outcome::taken;
 }
 
 RendezvousTable::Outcome RendezvousTable::add(mrt::Instant now, Entries& entries, Entry entry) {
-  if (!has_room_at(entry.path)) return Outcome::crowded;
+  if (!has_room_for(entry)) return Outcome::crowded;
   if (entries.size() >= supernodes_max) {
     // One whose life has ended goes first, then one that a migration left behind.
     const auto least = std::min_element(entries.begin(), entries.end(),
                                         [now](const Entry& one, const Entry& other) {
-                                          return std::pair(lives(one, now), one.where.epoch) <
-                                                 std::pair(lives(other, now), other.where.epoch);
+                                          return std::pair(one.lives(now), one.where.epoch) <
+                                                 std::pair(other.lives(now), other.where.epoch);
                                         });
-    if (lives(*least, now) && least->where.epoch >= entry.where.epoch) return Outcome::crowded;
-    discount(least->path);
+    if (least->lives(now) && least->where.epoch >= entry.where.epoch) return Outcome::crowded;
+    discount(*least);
     entries.erase(least);
   } else if (entries_ >= entries_max) {
     return Outcome::full;
   }
-  count(entry.path);
+  count(entry);
   entries.push_back(std::move(entry));
   return Outcome::taken;
 }
 
-const Entry* RendezvousTable::keep(mrt::Instant now, const Keep& keep, const mrt::Path& path) {
-  const auto network = networks_.find(keep.id);
+Entry* RendezvousTable::entry_of(const LookUpId& id, const NodeTag& node) {
+  const auto network = networks_.find(id);
   if (network == networks_.end()) return nullptr;
   for (Entry& entry : network->second) {
-    const bool known = entry.where.node == keep.node && entry.transaction == keep.transaction &&
-                       entry.path == path;
-    if (!known || !lives(entry, now)) continue;
-    if (keep.leave) {
-      // Until no late copy of it can come any more.
-      entry.taken_back = true;
-      entry.life = {};
-    }
-    entry.ends_at = now + (keep.leave ? cookie_life_max : entry.life);
-    return &entry;
+    if (entry.where.node == node) return &entry;
   }
   return nullptr;
+}
+
+Entry* RendezvousTable::keep(mrt::Instant now, const Keep& keep, const mrt::Path& path) {
+  Entry* const entry = entry_of(keep.id, keep.node);
+  if (entry == nullptr || entry->transaction != keep.transaction) return nullptr;
+  const bool same = entry->foreign ? entry->path.remote == path.remote : entry->path == path;
+  if (!same || !entry->lives(now)) return nullptr;
+  if (entry->foreign) {
+    // From now on it reaches this server, and this one alone perhaps. One place may have more than
+    // it could register here: each was taken by somebody.
+    discount(*entry);
+    entry->foreign = false;
+    entry->path = path;
+    count(*entry);
+  }
+  if (keep.leave) {
+    // Until no late copy of it can come any more.
+    entry->taken_back = true;
+    entry->life = {};
+  }
+  entry->ends_at = now + (keep.leave ? cookie_life_max : entry->life);
+  return entry;
 }
 
 std::vector<Entry*> RendezvousTable::find(mrt::Instant now, const LookUpId& id) {
@@ -106,7 +145,7 @@ std::vector<Entry*> RendezvousTable::find(mrt::Instant now, const LookUpId& id) 
   const auto network = networks_.find(id);
   if (network == networks_.end()) return out;
   for (Entry& entry : network->second) {
-    if (lives(entry, now)) out.push_back(&entry);
+    if (entry.lives(now)) out.push_back(&entry);
   }
   std::sort(out.begin(), out.end(), [](const Entry* one, const Entry* other) {
     return std::pair(other->where.epoch, other->where.node) <
@@ -122,7 +161,7 @@ void RendezvousTable::sweep(mrt::Instant now) {
   for (size_t left = sweep_size_; left > 0 && network != networks_.end(); --left) {
     std::erase_if(network->second, [&](const Entry& entry) {
       if (now < entry.ends_at) return false;
-      discount(entry.path);
+      discount(entry);
       return true;
     });
     network = network->second.empty() ? networks_.erase(network) : std::next(network);
@@ -131,14 +170,17 @@ void RendezvousTable::sweep(mrt::Instant now) {
 }
 
 bool RendezvousTable::is_consistent() const {
-  size_t entries = 0;
+  size_t entries = 0, foreign = 0;
   std::map<Place, size_t> per_place;
   for (const auto& [id, known] : networks_) {
     if (known.empty() || known.size() > supernodes_max) return false;
-    for (const Entry& entry : known) ++per_place[place_of(entry.path.remote)];
+    for (const Entry& entry : known) {
+      entry.foreign ? ++foreign : ++per_place[place_of(entry.path.remote)];
+    }
     entries += known.size();
   }
-  return entries == entries_ && entries <= entries_max && per_place == per_place_;
+  return entries == entries_ && entries <= entries_max && foreign == foreign_ &&
+         foreign <= foreign_max && per_place == per_place_;
 }
 
 }  // namespace stun

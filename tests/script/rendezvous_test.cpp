@@ -5,12 +5,17 @@
 #include <doctest/doctest.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
+#include <optional>
 
+#include "mrt/base/random.h"
 #include "script/star.h"
+#include "stun/rendezvous_key.h"
 
 using namespace script;
 
@@ -19,8 +24,9 @@ namespace {
 /// The service, ended as a service is.
 class Server : public Node {
  public:
-  explicit Server(Star& star, const std::string& bind = "127.0.0.1:0")
-      : Node(star.launch({"rendezvous", "--bind", bind, "--json"}), "server", "") {
+  explicit Server(Star& star, const std::string& bind = "127.0.0.1:0",
+                  const std::string& store = "")
+      : Node(star.launch(arguments(bind, store)), "server", "") {
     await_event("listening");
   }
   ~Server() {
@@ -32,6 +38,20 @@ class Server : public Node {
   }
   uint16_t port() const {
     return static_cast<uint16_t>(std::stoi(addr().substr(addr().rfind(':') + 1)));
+  }
+  /// "shared" or "alone" with its store.
+  void await_store(const std::string& state) {
+    Program::await("store " + state, [&] {
+      const Json* const said = last("store");
+      return said != nullptr && said->at("state") == state;
+    });
+  }
+
+ private:
+  static std::vector<std::string> arguments(const std::string& bind, const std::string& store) {
+    std::vector<std::string> out = {"rendezvous", "--bind", bind, "--json"};
+    if (!store.empty()) out.insert(out.end(), {"--store", store});
+    return out;
   }
 };
 
@@ -211,6 +231,176 @@ TEST_CASE("what a password was stretched to is kept for its owner only, the pass
   Program::await("the other password", [&] { return contents(kept) != before; });
   const Outcome found = star.run(by_name({"peers", "lab"}, other, {server.addr()}));
   CHECK(found.code == 0);
+}
+
+namespace {
+
+const std::string store_password = "sesame-2";
+
+/// A real Redis on 127.0.0.1 that keeps nothing on a disk. A port of its own for the whole test.
+class Redis {
+ public:
+  explicit Redis(std::filesystem::path folder) : folder_(std::move(folder)), port_(free_port()) {
+    start();
+  }
+  ~Redis() { kill(); }
+  Redis(const Redis&) = delete;
+  Redis& operator=(const Redis&) = delete;
+
+  static bool is_installed() { return access("/usr/bin/redis-server", X_OK) == 0; }
+
+  void start() {
+    const std::string port = std::to_string(port_), log = folder_ / "log";
+    pid_ = fork();
+    if (pid_ != 0) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    execl("/usr/bin/redis-server", "redis-server", "--port", port.c_str(), "--bind", "127.0.0.1",
+          "--save", "", "--dir", folder_.c_str(), "--logfile", log.c_str(), "--requirepass",
+          store_password.c_str(), nullptr);
+    _exit(127);
+  }
+  void kill() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    waitpid(std::exchange(pid_, -1), nullptr, 0);
+  }
+  std::string url(const std::string& shown = store_password) const {
+    return "redis://:" + shown + "@127.0.0.1:" + std::to_string(port_) + "/1";
+  }
+
+ private:
+  static uint16_t free_port() {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    REQUIRE(bind(fd, reinterpret_cast<const sockaddr*>(&at), size) == 0);
+    getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size);
+    close(fd);
+    return ntohs(at.sin_port);
+  }
+
+  std::filesystem::path folder_;
+  uint16_t port_;
+  pid_t pid_ = -1;
+};
+
+/// A supernode as a server sees it: one socket, and what it says.
+class Supernode {
+ public:
+  Supernode() : fd_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {}
+  ~Supernode() { close(fd_); }
+  Supernode(const Supernode&) = delete;
+  Supernode& operator=(const Supernode&) = delete;
+
+  void enrol(const Server& server, const std::string& network) {
+    const stun::RendezvousKey key(stun::open_rendezvous_seed(network));
+    stun::Registration said;
+    said.transaction = 1;
+    said.life_seconds = 60;
+    said.cookie = cookie(server);
+    key.sign(said);
+    REQUIRE(std::holds_alternative<stun::Registered>(tell(server, said)));
+  }
+  bool keep(const Server& server, const std::string& network) {
+    return std::holds_alternative<stun::Registered>(
+        tell(server, stun::Keep{1, id_of(network), {}, false}));
+  }
+  bool finds(const Server& server, const std::string& network) {
+    const auto said = tell(server, stun::Find{1, false, cookie(server), id_of(network), {}});
+    return !std::get<stun::Found>(said).supernodes.empty();
+  }
+
+ private:
+  static stun::LookUpId id_of(const std::string& network) {
+    return stun::RendezvousKey(stun::open_rendezvous_seed(network)).id();
+  }
+  stun::RendezvousCookie cookie(const Server& server) {
+    return std::get<stun::CookieGiven>(tell(server, stun::Find{})).cookie;
+  }
+  stun::RendezvousMessage tell(const Server& server, const stun::RendezvousMessage& message) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(server.port());
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const mrt::Bytes bytes = stun::write_rendezvous(message);
+    sendto(fd_, bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    pollfd ready{fd_, POLLIN, 0};
+    uint8_t room[2'000];
+    const ssize_t size = poll(&ready, 1, 5'000) > 0 ? recv(fd_, room, sizeof room, 0) : 0;
+    const auto said = stun::parse_rendezvous(
+        mrt::ByteView(room).first(static_cast<size_t>(std::max<ssize_t>(size, 0))));
+    REQUIRE(said);
+    return *said;
+  }
+
+  int fd_;
+};
+
+}  // namespace
+
+TEST_CASE("two servers share a table: one is killed, then the store, then the store comes back") {
+  if (!Redis::is_installed()) {
+    MESSAGE("SKIPPED, not tested: a shared table needs redis-server");
+    return;
+  }
+  Star star;
+  Redis redis(star.folder("redis"));
+  Server first(star, "127.0.0.1:0", redis.url()), second(star, "127.0.0.1:0", redis.url());
+  first.await_store("shared");
+  second.await_store("shared");
+  // Whoever lists processes, or reads what is said, does not learn the password.
+  const std::string listed = contents("/proc/" + std::to_string(first.pid()) + "/cmdline");
+  CHECK(listed.find("redis://") != std::string::npos);
+  for (const std::string& text : {listed, first.output()}) {
+    CHECK(text.find(store_password) == std::string::npos);
+  }
+
+  Star members;
+  members.open("anna", {"host", "--open", "--network", "lab", "--rendezvous", first.addr()});
+  Supernode supernode;
+  supernode.enrol(first, "other");
+  Node& ben = members.open("ben", {"join", "lab", "--open", "--rendezvous", second.addr()});
+  await_company(ben, 2);
+  Program::await("the other", [&] { return supernode.finds(second, "other"); });
+
+  first.signal(SIGKILL);
+  first.await_end();
+  CHECK(supernode.keep(second, "other"));
+  Node& carl = members.open("carl", {"join", "lab", "--open", "--rendezvous", second.addr()});
+  await_company(carl, 3);
+
+  Server third(star, "127.0.0.1:0", redis.url());
+  third.await_store("shared");
+  CHECK(supernode.finds(third, "other"));
+  redis.kill();
+  for (Server* server : {&second, &third}) server->await_store("alone");
+  Supernode later;
+  later.enrol(second, "while it was away");
+  for (Server* server : {&second, &third}) CHECK(supernode.finds(*server, "other"));
+  redis.start();
+  for (Server* server : {&second, &third}) server->await_store("shared");
+  Program::await("what came meanwhile",
+                 [&] { return supernode.finds(third, "while it was away"); });
+}
+
+TEST_CASE("a store that does not let in is told of, and the server goes on alone") {
+  if (!Redis::is_installed()) {
+    MESSAGE("SKIPPED, not tested: a shared table needs redis-server");
+    return;
+  }
+  Star star;
+  Redis redis(star.folder("redis"));
+  Server server(star, "127.0.0.1:0", redis.url("barley"));
+  Program::await("why", [&] {
+    const Json* const said = server.last("store");
+    return said != nullptr && said->at("state") == "alone";
+  });
+  Supernode supernode;
+  supernode.enrol(server, "lab");
+  CHECK(supernode.finds(server, "lab"));
+  CHECK(server.output().find("barley") == std::string::npos);
 }
 
 TEST_SUITE_END();
