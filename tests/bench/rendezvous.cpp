@@ -6,6 +6,9 @@
 //
 //   bench_rendezvous                          both, in a minute and a half
 //   bench_rendezvous --test-case='a thousand*'   the small one
+//   THUBAN_STORE=redis://... bench_rendezvous    two servers share that store: networks register at
+//                                             one and are looked up at the other; a third comes
+//                                             last
 //
 // 1. A registration lives for 60 s: on a host that is too busy the first end before the last have
 //    come, and "found" says so.
@@ -19,9 +22,11 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <fstream>
+#include <optional>
 
 #include "mrt/base/random.h"
 #include "script/star.h"
@@ -162,8 +167,10 @@ class Bench {
   Bench(size_t networks, size_t look_ups)
       : networks_(networks),
         look_ups_(look_ups),
-        server_(star_.launch({"rendezvous", "--bind", "127.0.0.1:0", "--json"}), "server", ""),
-        wire_(port()) {}
+        server_(launch(), "server", ""),
+        wire_(port_of(server_)) {
+    if (is_shared()) other_.emplace(launch(), "other", "");
+  }
 
   void run() {
     const double before = resident_megabytes(server_.pid());
@@ -177,16 +184,44 @@ class Bench {
                 networks_, seconds, cpu * 1e6 / static_cast<double>(networks_));
     std::printf("resident: %.1f MB before, %.1f MB with all: %.0f bytes a network\n", before, after,
                 (after - before) * 1e6 / static_cast<double>(networks_));
-    look_all_up();
+    look_all_up(wire_, server_);
+    if (is_shared()) look_elsewhere();
     server_.signal(SIGTERM);
     server_.await_end();
   }
 
  private:
-  uint16_t port() {
-    server_.await_event("listening");
-    const std::string at = server_.addr();
+  static bool is_shared() { return std::getenv("THUBAN_STORE") != nullptr; }
+  script::Launch launch() {
+    auto out = star_.launch({"rendezvous", "--bind", "127.0.0.1:0", "--json"});
+    if (is_shared()) out.environment["THUBAN_STORE"] = std::getenv("THUBAN_STORE");
+    return out;
+  }
+  static uint16_t port_of(script::Node& server) {
+    server.await_event("listening");
+    const std::string at = server.addr();
     return static_cast<uint16_t>(std::stoi(at.substr(at.rfind(':') + 1)));
+  }
+  static void await_shared(script::Node& server) {
+    server.await_event(
+        "store", [](const script::Json& said) { return said.at("state") == "shared"; }, 0,
+        Seconds(120));
+  }
+
+  void look_elsewhere() {
+    std::printf("at the other server, as soon as the last has registered at the first: %.1f MB\n",
+                resident_megabytes(other_->pid()));
+    Wire wire(port_of(*other_));
+    look_all_up(wire, *other_);
+    keep_all();
+    const auto begin = Clock::now();
+    script::Node third(launch(), "third", "");
+    await_shared(third);
+    std::printf("a third has loaded all in %.1f s, with %.1f s of its processor, %.1f MB\n",
+                script::since(begin), process_seconds(third.pid()),
+                resident_megabytes(third.pid()));
+    Wire to_third(port_of(third));
+    look_all_up(to_third, third);
   }
   static uint32_t source(size_t network) {
     return 0x7f010000u + static_cast<uint32_t>(network / networks_per_source);
@@ -195,12 +230,12 @@ class Bench {
     return RendezvousKey(open_rendezvous_seed(std::to_string(network)));
   }
 
-  void fetch_cookies(size_t sources) {
+  void fetch_cookies(Wire& wire, size_t sources) {
     cookies_.resize(sources);
-    Round(wire_, sources)
+    Round(wire, sources)
         .run(
             [&](size_t i) {
-              wire_.send(source(i * networks_per_source), Find{i, false, {}, {}, {}});
+              wire.send(source(i * networks_per_source), Find{i, false, {}, {}, {}});
             },
             [&](size_t i, const RendezvousMessage& message) {
               const auto* given = std::get_if<CookieGiven>(&message);
@@ -237,20 +272,33 @@ class Bench {
             registrations_per_second);
   }
 
-  void look_all_up() {
-    fetch_cookies(networks_ / networks_per_source + 1);
+  /// Else the first end while the third loads.
+  void keep_all() {
+    Round(wire_, networks_)
+        .run(
+            [&](size_t i) {
+              wire_.send(source(i), Keep{i, ids_[i], {1}, false});
+            },
+            [&](size_t, const RendezvousMessage& message) {
+              // Refused are those that have ended already.
+              return !std::holds_alternative<CookieGiven>(message);
+            });
+  }
+
+  void look_all_up(Wire& wire, const script::Node& server) {
+    fetch_cookies(wire, networks_ / networks_per_source + 1);
     mrt::Random random(mrt::seed_from(1));
     std::vector<uint32_t> wanted(look_ups_);
     for (uint32_t& one : wanted) one = static_cast<uint32_t>(random.below(networks_));
     size_t found = 0;
-    const double cpu_before = process_seconds(server_.pid());
+    const double cpu_before = process_seconds(server.pid());
     const auto begin = Clock::now();
-    Round(wire_, look_ups_)
+    Round(wire, look_ups_)
         .run(
             [&](size_t i) {
               const size_t from = i % cookies_.size();
-              wire_.send(source(from * networks_per_source),
-                         Find{i, false, cookies_[from], ids_[wanted[i]], {}});
+              wire.send(source(from * networks_per_source),
+                        Find{i, false, cookies_[from], ids_[wanted[i]], {}});
             },
             [&](size_t, const RendezvousMessage& message) {
               const auto* answer = std::get_if<Found>(&message);
@@ -258,7 +306,7 @@ class Bench {
               return answer != nullptr;
             });
     const double seconds = script::since(begin);
-    const double cpu = process_seconds(server_.pid()) - cpu_before;
+    const double cpu = process_seconds(server.pid()) - cpu_before;
     const auto count = static_cast<double>(look_ups_);
     std::printf("%zu look-ups, %zu found: %.1f us of the server's processor each\n", look_ups_,
                 found, cpu * 1e6 / count);
@@ -271,6 +319,7 @@ class Bench {
   script::Star star_;
   script::Node server_;
   Wire wire_;
+  std::optional<script::Node> other_;
   std::vector<std::optional<RendezvousCookie>> cookies_;
   std::vector<LookUpId> ids_;
 };
