@@ -33,7 +33,8 @@ std::string_view fix_for(NatType type) {
     case NatType::port_restricted:
       return "both sides send: `A IP PORT` here with the other's address, `C IP PORT` there";
     case NatType::symmetric:
-      return "join one who is open, full-cone or restricted, or by a rendezvous; to host, forward a "
+      return "join one who is open, full-cone or restricted, or by a rendezvous; to host, forward "
+             "a "
              "UDP port on the router and start with --bind 0.0.0.0:PORT";
     case NatType::blocked:
       return "allow UDP in the firewall of this host or network, or ask another server by --stun";

@@ -205,10 +205,10 @@ struct Stopped {
   std::string reason;
 };
 
-using Event = std::variant<RoleChanged, RosterChanged, PeerJoined, PeerLeft, ChatDelivered,
-                           GapFound, TellDelivered, FileOffered, FileWithdrawn, DownloadProgress,
-                           FileReceived, Migrated, JoinDone, OwnStable, CommandFailed, CommandDone,
-                           AccessChanged, NatChanged, KeysLogged, Noted, Stopped, FileRequest,
-                           SocketRequest>;
+using Event =
+    std::variant<RoleChanged, RosterChanged, PeerJoined, PeerLeft, ChatDelivered, GapFound,
+                 TellDelivered, FileOffered, FileWithdrawn, DownloadProgress, FileReceived,
+                 Migrated, JoinDone, OwnStable, CommandFailed, CommandDone, AccessChanged,
+                 NatChanged, KeysLogged, Noted, Stopped, FileRequest, SocketRequest>;
 
 }  // namespace node

@@ -58,8 +58,8 @@ class Node {
                     mrt::MutableBytes bytes);
   void on_timeout(mrt::Instant now);
   void on_file_result(mrt::Instant now, const FileResult& result);
-  /// Something came from `path.remote` to one of the sockets of SpareWanted, at `path.local`: it has
-  /// joined the others until SpareEnded.
+  /// Something came from `path.remote` to one of the sockets of SpareWanted, at `path.local`: it
+  /// has joined the others until SpareEnded.
   void on_spare(mrt::Instant now, const mrt::Path& path);
 
   // Outputs.

@@ -261,6 +261,7 @@ void Node::quit(mrt::Instant now, std::string_view reason) {
     s.fail(s.search->command, ErrorCode::refused, "leaving");
   }
   s.search.reset();
+  s.end_port_search();
   const Link* successor =
       s.is_supernode() && s.migration.is_steady() ? s.successor_link() : nullptr;
   if (successor) {

@@ -38,14 +38,14 @@ bool Node::State::search_port(mrt::Instant now, const stun::SeenHost& far) {
   ports.for_join = false;
   const std::string host = far.address.to_string();
   emit(Noted{*symmetric ? "opens " + std::to_string(stun::spares_max) + " ports for " + host
-                       : "tries up to " + std::to_string(stun::probes_max) +
-                             " ports of the host seen at " + host});
+                        : "tries up to " + std::to_string(stun::probes_max) +
+                              " ports of the host seen at " + host});
   return true;
 }
 
 /// Those whom a look-up has found are called first, for call_patience.
 void Node::State::search_candidate(mrt::Instant now) {
-  if (quitting || (ports.for_join && !search)) end_port_search();
+  if (ports.for_join && !search) end_port_search();
   if (!search || search->seen.empty()) return;
   if (search->calls_end <= now) search->calls_end = mrt::never;
   if (search->calls_end != mrt::never) return;

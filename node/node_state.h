@@ -112,10 +112,10 @@ struct JoinSearch {
   bool lead_star = false;  // for MergeFailed: a member asked
   NodeId asked_by;
   uint64_t asked_number = 0;
-  mrt::Instant look_up_ends{};         // set while there are rendezvous servers to be asked
-  std::vector<stun::SeenHost> seen;    // targets that those saw themselves
+  mrt::Instant look_up_ends{};          // set while there are rendezvous servers to be asked
+  std::vector<stun::SeenHost> seen;     // targets that those saw themselves
   mrt::Instant calls_end = mrt::never;  // then calling those has come to nothing
-  std::optional<JoinFailure> failure;  // of the candidates so far the most telling one
+  std::optional<JoinFailure> failure;   // of the candidates so far the most telling one
 
   std::optional<mrt::NetworkKey> key_for(const mrt::Address& address) const;
   void note(JoinFailure failed);

@@ -43,8 +43,8 @@ struct PortMeeting {
   };
 
   stun::PortSearch search;
-  bool for_join = false;  // what runs
-  bool opened = false;    // the driver has spares that wait
+  bool for_join = false;                            // what runs
+  bool opened = false;                              // the driver has spares that wait
   std::map<mrt::Address, mrt::Instant> introduced;  // since when
   std::vector<Spare> spares;                        // that have joined the other sockets
   mrt::Instant spare_check = mrt::never;

@@ -146,8 +146,12 @@ void RendezvousClient::on_timeout(Instant now) {
 }
 
 void RendezvousClient::ask(Instant now, Server& server) {
-  Find find{server.look_up_transaction, true,           server.cookie, key_->id(),
-            told_.addresses,            told_.symmetric};
+  Find find{server.look_up_transaction,
+            true,
+            server.cookie,
+            key_->id(),
+            told_.addresses,
+            told_.symmetric};
   find.told.resize(std::min(find.told.size(), told_by_looker_max));
   send(server, find);
   const mrt::Duration pause = server.answered
@@ -334,10 +338,11 @@ bool RendezvousClient::on_introduction(Instant now, const mrt::Path& path, Serve
                 [now](const auto& one) { return one.second + introduced_again <= now; });
   PeerIntroduced peer;
   for (const Address& address : addresses) {
-    if (is_own(server, address) || introduced_.contains(address)) continue;
+    const std::pair said{address, introduction.symmetric};
+    if (is_own(server, address) || introduced_.contains(said)) continue;
     if (introductions_.is_spent(now)) break;
     introductions_.spend(now);
-    introduced_.emplace(address, now);
+    introduced_.emplace(said, now);
     peer.addresses.push_back(address);
     if (address == introduction.seen) peer.seen = SeenHost{address, introduction.symmetric};
   }

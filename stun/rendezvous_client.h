@@ -175,9 +175,10 @@ class RendezvousClient {
   Told told_;
   std::optional<uint64_t> epoch_;  // while it is the supernode
   uint64_t sequence_ = 0;
-  std::vector<mrt::Address> candidates_;             // as they were told
-  std::vector<SeenHost> seen_;                       // likewise
-  std::map<mrt::Address, mrt::Instant> introduced_;  // a moment ago, by several servers perhaps
+  std::vector<mrt::Address> candidates_;  // as they were told
+  std::vector<SeenHost> seen_;            // likewise
+  // A moment ago, by several servers perhaps; and whether it said to be symmetric.
+  std::map<std::pair<mrt::Address, bool>, mrt::Instant> introduced_;
   mrt::Allowance introductions_{introduced_per_second, introduced_per_second};
   std::deque<std::pair<mrt::Address, mrt::Bytes>> outbox_;
   std::deque<RendezvousEvent> events_;

@@ -341,9 +341,8 @@ void DriverCore::State::go_on_soon() {
 
 void DriverCore::State::drop_unwanted() {
   for (const Address& local : std::exchange(unwanted, {})) {
-    const auto watch = std::find_if(watches.begin(), watches.end(), [&](const auto& one) {
-      return one->socket->local() == local;
-    });
+    const auto watch = std::find_if(watches.begin(), watches.end(),
+                                    [&](const auto& one) { return one->socket->local() == local; });
     if (watch != watches.end()) drop(**watch);
   }
 }

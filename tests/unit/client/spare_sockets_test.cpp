@@ -23,7 +23,8 @@ struct Waiting {
   /// Where the spares' packets came from.
   std::vector<Address> ports() {
     std::vector<Address> out;
-    for (const auto& one : fixture::receive(*far, 5 * packet.size())) out.push_back(one.path.remote);
+    for (const auto& one : fixture::receive(*far, 5 * packet.size()))
+      out.push_back(one.path.remote);
     return out;
   }
   static void send(UdpSocket& from, const Address& to) {

@@ -183,3 +183,18 @@ TEST_CASE("of many servers eight are asked") {
   all.run(50s);
   CHECK(all.asked() == 8 * 4);
 }
+
+TEST_CASE("that a NAT varies its ports is known once it was looked at, and not guessed before") {
+  for (const auto mapping : {independent, by_port}) {
+    Watched all({true, mapping, by_port});
+    CHECK(all.watch.symmetric() == false);  // nobody is asked
+    all.watch.add_servers(all.world.now, {host(5, 7700)});
+    CHECK(!all.watch.symmetric());
+    all.run(10s);
+    CHECK(all.watch.symmetric() == (mapping == by_port));
+  }
+  Watched silent({true, by_port, by_port});
+  silent.watch.add_servers(silent.world.now, {host(6, 7700)});
+  silent.run(30s);
+  CHECK(silent.watch.symmetric() == false);
+}

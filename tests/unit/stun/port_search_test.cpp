@@ -39,7 +39,8 @@ TEST_CASE("of 256 ports that are open one is found within 1,024 probes in 98 of 
   mrt::Random random(mrt::seed_from(7));
   for (int draw = 0; draw < 1000; ++draw) {
     std::set<uint16_t> open;
-    while (open.size() < spares_max) open.insert(static_cast<uint16_t>(1024 + random.below(64'512)));
+    while (open.size() < spares_max)
+      open.insert(static_cast<uint16_t>(1024 + random.below(64'512)));
     PortSearch search;
     REQUIRE(search.begin(Instant{1s}, Half::tries, host, random));
     bool hit = false;

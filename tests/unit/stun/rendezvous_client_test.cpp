@@ -272,3 +272,39 @@ TEST_CASE("several servers introduce the same peer once") {
   meeting.run(1s);
   CHECK(all<PeerIntroduced>(host).size() == 2);
 }
+
+TEST_CASE(
+    "where a server saw somebody is told apart from what that one says, and that its ports vary") {
+  for (const bool symmetric : {true, false}) {
+    Meeting meeting;
+    Meeting::Member& host = meeting.add(1);
+    const Address lan = Address::v4(10, 0, 0, 1, 7777), home = Address::v4(192, 168, 7, 7, 7777);
+    host.client.enrol(meeting.now, 1, {{lan}, symmetric});
+    meeting.run(1s);
+    Meeting::Member& guest = meeting.add(2);
+    guest.client.look_up(meeting.now, {{home}, !symmetric});
+    meeting.run(200ms);
+    CHECK(all<CandidatesFound>(guest).at(0).second.seen ==
+          std::vector{SeenHost{member_address(1), symmetric}});
+    CHECK(all<PeerIntroduced>(host).at(0).second.seen == SeenHost{member_address(2), !symmetric});
+  }
+}
+
+TEST_CASE("that one's NAT turns out to vary its ports is said at once by both sides") {
+  Meeting meeting;
+  Meeting::Member& host = meeting.add(1);
+  host.client.enrol(meeting.now, 1, {});
+  meeting.run(1s);
+  Meeting::Member& guest = meeting.add(2);
+  guest.client.look_up(meeting.now, {});
+  meeting.run(1'150ms);
+  CHECK(!all<PeerIntroduced>(host).back().second.seen->symmetric);
+  guest.client.look_up(meeting.now, {{}, true});
+  meeting.run(60ms);
+  CHECK(all<PeerIntroduced>(host).back().second.seen->symmetric);
+
+  CHECK(!all<CandidatesFound>(guest).back().second.seen.at(0).symmetric);
+  host.client.enrol(meeting.now, 1, {{}, true});
+  meeting.run(1'100ms);
+  CHECK(all<CandidatesFound>(guest).back().second.seen.at(0).symmetric);
+}
