@@ -32,7 +32,8 @@ void Node::State::start_join(mrt::Instant now, JoinSearch wanted) {
     return end_join(now, JoinFailure{ErrorCode::unreachable, "no address to try"});
   }
   if (search->look_up_ends != mrt::Instant{}) {
-    rendezvous->look_up(now, told_of_self(stun::told_by_looker_max));
+    rendezvous->stop_looking();  // for those who were lost: what was found then is wanted again
+    rendezvous->look_up(now, told_of_self(stun::told_max));
   }
   try_targets(now);
 }
@@ -430,13 +431,16 @@ void Node::State::meet_lost(mrt::Instant now) {
   std::erase_if(lost, [&](const auto& one) {
     return roster.find(one.first) || now - one.second.since > meet_time_max;
   });
+  bool tries = false;
   for (auto& [node, peer] : lost) {
     if (!seeks(peer) || peer.next_try > now) continue;
+    tries = true;
     peer.pause = std::min(peer.pause * 2, meet_pause_max);
     peer.next_try = now + peer.pause;
     open_link(now, peer.addresses.front(), Purpose::meet);
     std::rotate(peer.addresses.begin(), peer.addresses.begin() + 1, peer.addresses.end());
   }
+  if (tries && is_supernode()) seek_lost(now);
 }
 
 /// One who was lost says which star it is in now.

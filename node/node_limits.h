@@ -66,6 +66,8 @@ inline constexpr mrt::Duration meet_stragglers = std::chrono::seconds(2);
 inline constexpr mrt::Duration meet_pause_max = std::chrono::seconds(8);
 inline constexpr mrt::Duration meet_time_max = std::chrono::minutes(10);
 inline constexpr size_t lost_max = 64;
+/// With each try the rendezvous servers are asked for so long: two round trips, and a lost packet.
+inline constexpr mrt::Duration lost_look_up_time = std::chrono::seconds(2);
 /// Control messages that wait for a slow connection (rosters, offers): one that does not take
 /// them is closed at this size. A full list of 4,096 members takes 1.2 MB.
 inline constexpr size_t outbox_bytes_max = 8 * 1024 * 1024;

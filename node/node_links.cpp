@@ -177,6 +177,7 @@ void Node::State::drop_link(mrt::Instant now, mrt::ConnectionId id, mrt::CloseCo
 
 /// Closes a connection over which nothing would be heard, so that its node can be called anew.
 void Node::State::hang_up(mrt::Instant now, mrt::ConnectionId id) {
+  leaving.erase(id);
   endpoint.close(now, id, close_unneeded, "called anew");
   on_closed(now, {id, close_unneeded, false, "called anew"});
 }

@@ -24,13 +24,21 @@ void Node::State::run_servers(mrt::Instant now) {
   } else {
     rendezvous->leave(now);
   }
-  if (!search) {
+  if (search && rendezvous->is_looking()) {
+    rendezvous->look_up(now, told_of_self(stun::told_max));  // what has changed
+  } else if (lost_sought_until <= now) {
     rendezvous->stop_looking();
-  } else if (rendezvous->is_looking()) {
-    rendezvous->look_up(now, told_of_self(stun::told_by_looker_max));  // what has changed
   }
   if (rendezvous->next_timeout() <= now) rendezvous->on_timeout(now);
   while (const auto event = rendezvous->poll_event()) on_rendezvous_event(now, *event);
+}
+
+/// Behind a NAT that has forgotten it nobody finds a node where it was, nor is found by it. It may
+/// be alone by now, or lead others: then it is registered, as this node is.
+void Node::State::seek_lost(mrt::Instant now) {
+  if (!rendezvous || search) return;
+  rendezvous->look_up(now, told_of_self(stun::told_max));
+  lost_sought_until = now + lost_look_up_time;
 }
 
 void Node::State::on_rendezvous_event(mrt::Instant now, const stun::RendezvousEvent& event) {
@@ -76,7 +84,10 @@ std::optional<JoinFailure> Node::State::look_up_failure() const {
 }
 
 void Node::State::on_candidates(mrt::Instant now, const stun::CandidatesFound& found) {
-  if (!search) return;
+  if (!search) {
+    for (const mrt::Address& address : found.addresses) open_link(now, address, Purpose::meet);
+    return;
+  }
   if (search->seen.empty() && !found.seen.empty()) search->calls_end = now + call_patience;
   search->seen = found.seen;
   for (const mrt::Address& address : found.addresses) {

@@ -355,6 +355,7 @@ struct Node::State {
 
   // node_rendezvous.cpp
   void run_servers(mrt::Instant now);
+  void seek_lost(mrt::Instant now);
   void on_rendezvous_event(mrt::Instant now, const stun::RendezvousEvent& event);
   void end_look_up();
   stun::Told told_of_self(size_t most) const;
@@ -435,6 +436,7 @@ struct Node::State {
   mrt::Instant doubt_ends = mrt::never;  // at the latest; never: the epoch is not in doubt
   std::set<NodeId> banned;
   std::map<NodeId, LostPeer> lost;
+  mrt::Instant lost_sought_until{};         // at the rendezvous servers
   std::map<NodeId, mrt::Instant> arrivals;  // a member: when those came who came after it
   mrt::Instant elders_since{};  // whoever was lost before, nobody ranked before this node misses
   mrt::Instant next_merge{};    // a member: when it may tell its supernode of a higher star again

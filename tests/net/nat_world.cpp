@@ -148,7 +148,22 @@ void World::swallow(const Host& host) {
 
 void World::forget_after(const Host& host, int seconds) {
   shell("ip netns exec " + gateway_of(host) + " sh -c 'echo " + std::to_string(seconds) +
-        " >/proc/sys/net/netfilter/nf_conntrack_udp_timeout'");
+        " | tee /proc/sys/net/netfilter/nf_conntrack_udp_timeout "
+        ">/proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream'");
+}
+
+void World::forget(const Host& host) {
+  // The kernel drops what was masqueraded for a link that goes down.
+  const std::string gateway = gateway_of(host);
+  shell("ip -n " + gateway + " link set wan down\nip -n " + gateway + " link set wan up");
+  runs("ip netns exec " + gateway + " nft flush set ip nat seen");  // where there is one
+}
+
+void World::reboot(const Host& host) {
+  shell("ip netns exec " + gateway_of(host) +
+        " nft 'flush chain ip nat out; add rule ip nat out oifname wan meta l4proto udp masquerade "
+        "to :40000-49999'");
+  forget(host);
 }
 
 }  // namespace net

@@ -45,6 +45,11 @@ class World {
   void swallow(const Host& host);
   /// Of a host with one: a mapping through which nothing goes ends after so many seconds.
   void forget_after(const Host& host, int seconds);
+  /// Of a host with one: its mappings end, and who was let in is not any more.
+  void forget(const Host& host);
+  /// The same as if the gateway were switched off and on, and gave others ports from then on than
+  /// those that a host has itself: some of 40000 to 49999.
+  void reboot(const Host& host);
 
  private:
   static std::string namespace_of(const Host& host);

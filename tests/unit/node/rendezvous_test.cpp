@@ -314,3 +314,21 @@ TEST_CASE("of those whom `A` names the last are let in") {
   CHECK(allowed.take_due(start + node::allowed_for).empty());
   CHECK(allowed.next_timeout() == mrt::never);
 }
+
+TEST_CASE("a supernode that has lost somebody asks its servers who else leads the network") {
+  Town town;
+  const auto anna = town.settle(1, true);
+  const auto bert = town.settle(2, true);
+  town.stage.run(seconds(3));
+  REQUIRE(town.registered() == 2);
+  CHECK((*anna)->peers().size() == 1);
+  Hostile carl{town.stage, remote(5), 5};
+  carl.join(anna->at());
+  town.stage.run(milliseconds(300));
+  REQUIRE((*anna)->peers().size() == 2);
+  carl.hang_up(mrt::CloseCode{0x100});
+  town.stage.run(seconds(3));
+  // Where Carl is leads nowhere; whom the servers know does.
+  CHECK((*anna)->peers().size() == 2);
+  CHECK((*anna)->supernode() == (*bert)->supernode());
+}

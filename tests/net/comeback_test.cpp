@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+//
+// Stars behind real NATs that forget: gateways that are switched off and on, and such that keep a
+// mapping for seconds only. Nobody types an address; a rendezvous is in the middle.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/nat_world.h"
+#include "script/star.h"
+
+using namespace script;
+using net::Nat;
+
+namespace {
+
+bool is_skipped() {
+  if (net::World::is_possible()) return false;
+  MESSAGE("SKIPPED, not tested: real NATs need root, ip and nft");
+  return true;
+}
+
+/// Anna hosts "lab", Ben and Carl come by its name, each alone behind a NAT.
+struct Street {
+  explicit Street(int seconds = 0) : middle(world.add(Nat::none)) {
+    Launch launch{{"rendezvous", "--json", "--bind", middle.address + ":7700"},
+                  star.folder("middle")};
+    launch.network = middle.network;
+    rendezvous.emplace(launch, "rendezvous", star.folder("rendezvous"));
+    rendezvous->await_event("listening");
+    for (const char* nick : {"anna", "ben", "carl"}) {
+      hosts.push_back(&world.add(Nat::port_restricted));
+      if (seconds > 0) world.forget_after(*hosts.back(), seconds);
+      open(nick, *hosts.back());
+    }
+    await_together();
+  }
+  Node& open(const std::string& nick, const net::Host& host) {
+    std::vector<std::string> arguments{"join", "lab"};
+    if (nodes.empty()) arguments = {"host", "--network", "lab"};
+    arguments.insert(arguments.end(), {"--open", "--rendezvous", middle.address + ":7700"});
+    nodes.push_back(&star.open(nick, arguments, {"0.0.0.0:7700", host.network}));
+    return *nodes.back();
+  }
+  void await_together() { star.settle(Seconds{30}); }
+  /// Each says something; all hear all of it, sooner or later.
+  void say_all(const std::string& when) {
+    for (Node* node : nodes) {
+      node->say("T " + node->nick() + " " + when);
+      said.push_back(node->nick() + " " + when);
+    }
+  }
+  void check_all_heard() {
+    for (const Node* node : nodes) {
+      const auto hears = [node](const std::string& text) {
+        return node->find("chat", [&](const Json& chat) { return chat.at("text") == text; });
+      };
+      Program::await(
+          node->nick() + " to hear all", [&] { return std::ranges::all_of(said, hears); },
+          Seconds{30});
+    }
+  }
+
+  net::World world;
+  Star star;
+  const net::Host& middle;
+  std::optional<Node> rendezvous;
+  std::vector<const net::Host*> hosts;
+  std::vector<Node*> nodes;
+  std::vector<std::string> said;
+};
+
+}  // namespace
+
+TEST_SUITE_BEGIN("net");
+
+TEST_CASE("where a gateway is switched off and on its node comes back, and nothing is lost") {
+  if (is_skipped()) return;
+  // A member's, and the supernode's.
+  for (const size_t whose : {1u, 0u}) {
+    CAPTURE(whose);
+    Street street;
+    street.say_all("before");
+    street.check_all_heard();
+    street.world.reboot(*street.hosts[whose]);
+    const auto rebooted = Clock::now();
+    street.say_all("meanwhile");
+    street.check_all_heard();
+    street.await_together();
+    street.say_all("after");
+    street.check_all_heard();
+    MESSAGE("together again after " << since(rebooted) << " s");
+  }
+}
+
+TEST_CASE("through NATs that forget after 20 s a star stays up, and is found" * doctest::skip()) {
+  if (is_skipped()) return;
+  Street street(20);
+  street.say_all("before");
+  street.check_all_heard();
+  CHECK(!Program::run_until(
+      [&] {
+        return std::any_of(street.nodes.begin(), street.nodes.end(), [](const Node* node) {
+          return node->count("left") + node->count("migrated") > 0;
+        });
+      },
+      Seconds{70}));
+  street.say_all("after");
+  street.check_all_heard();
+  const auto begun = Clock::now();
+  Node& dora = street.open("dora", street.world.add(Nat::port_restricted));
+  dora.await_event("role", [](const Json& role) { return role.at("role") == "member"; });
+  MESSAGE("found within " << since(begun) << " s");
+  street.await_together();
+}
