@@ -86,6 +86,20 @@ TEST_CASE("who has come into another network is found there") {
   Program::await("anna", [&] { return names(lan.peers(lan.other, "lab", with_password), "anna"); });
 }
 
+TEST_CASE("a star on the LAN is found and joined within 300 ms") {
+  if (is_skipped()) return;
+  Lan lan;
+  lan.host("anna", lan.one, "lab", with_password);
+  Node& ben =
+      lan.star.open("ben", {"join", "lab"}, {"0.0.0.0:0", lan.other.network, with_password});
+  const Json& joined =
+      ben.await_event("role", [](const Json& role) { return role.at("role") == "member"; });
+  const int64_t took =
+      joined.at("ts").get<int64_t>() - ben.find("listening")->at("ts").get<int64_t>();
+  MESSAGE("joined " << took << " ms after listening");
+  CHECK(took < 300);
+}
+
 TEST_CASE("hosts on one LAN find each other by name and password") {
   if (is_skipped()) return;
   Lan lan;
