@@ -26,9 +26,9 @@ namespace stun {
 struct RendezvousClientConfig {
   std::vector<mrt::Address> servers;  // of more than servers_max the first
   NodeTag node{};
-  // NATs forget after 30 s at the earliest, most of them (RFC 4787 section 4.3 asks for two
-  // minutes and tells what is found): an introduction comes through the mapping that this holds.
-  mrt::Duration keep_interval = std::chrono::seconds(20);
+  // An introduction comes through the mapping that this holds. NATs are to keep one for two minutes
+  // (RFC 4787 section 4.3); some do for 20 s. ICE's Tr is the same (RFC 8445 section 11).
+  mrt::Duration keep_interval = std::chrono::seconds(15);
 };
 
 /// Where a server itself saw somebody: whatever that one says, it was there.
