@@ -143,7 +143,10 @@ void Node::State::on_introduced(mrt::Instant now, const Link& uplink, const Intr
   const auto addresses =
       usable(with_guesses(message.addresses, uplink.path.remote), uplink.path.remote.is_loopback());
   const Link* known = link_to(message.node);
-  if (!known || !known->connected) return call_member(now, message.node, addresses);
+  if (!known || !known->connected) {
+    search_member(now, uplink, message);
+    return call_member(now, message.node, addresses);
+  }
   for (const mrt::Address& address : addresses) {
     if (address != known->path.remote) open_nat(now, address);
   }

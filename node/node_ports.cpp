@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Meeting hosts of which nobody knows at which port they can be called (OVERLAY.md 4.10): one of the
-// two is behind a NAT that gives each destination another port, the other lets in only what comes
-// from a port that it sent to. stun::PortSearch says what to send and when; here is with whom, and
-// what follows.
+// Meeting hosts of which nobody knows at which port they can be called (OVERLAY.md 4.10): one of
+// the two is behind a NAT that gives each destination another port, the other lets in only what
+// comes from a port that it sent to. stun::PortSearch says what to send and when; here is with
+// whom, and what follows.
 //
 // Only towards where a server or a supernode itself saw the other one, never to what that one says
 // of itself: else it could make this node knock at a stranger's ports.
@@ -17,14 +17,30 @@ using Half = stun::PortSearch::Half;
 
 void Node::State::on_peer_introduced(mrt::Instant now, const stun::PeerIntroduced& peer) {
   for (const mrt::Address& address : peer.addresses) open_nat(now, address);
+  if (peer.seen) note_introduced(now, *peer.seen);
+}
+
+/// Whoever is introduced again has called in vain. Whether a search for it has begun.
+bool Node::State::note_introduced(mrt::Instant now, const stun::SeenHost& far) {
   std::erase_if(ports.introduced,
                 [now](const auto& one) { return one.second + introduction_life <= now; });
-  if (!peer.seen || ports.introduced.size() >= introduced_max) return;
+  if (ports.introduced.size() >= introduced_max) return false;
   // What it knows of its own NAT by now.
-  const bool both = peer.seen->symmetric == (stun_port.symmetric() == true);
-  if (both && ports.search.seeks(peer.seen->address)) end_port_search();
-  const auto known = ports.introduced.try_emplace(peer.seen->address, now).first;
-  if (known->second + introduction_patience <= now) search_port(now, *peer.seen);
+  const bool both = far.symmetric == (stun_port.symmetric() == true);
+  if (both && ports.search.seeks(far.address)) end_port_search();
+  const auto known = ports.introduced.try_emplace(far.address, now).first;
+  return known->second + introduction_patience <= now && search_port(now, far);
+}
+
+/// The first address is where the supernode itself sees that member. One on the supernode's own LAN
+/// is seen at an address that is somebody else's here.
+void Node::State::search_member(mrt::Instant now, const Link& uplink, const Introduce& message) {
+  if (message.addresses.empty()) return;
+  const mrt::Address& seen = message.addresses.front();
+  if (seen.is_private() && !uplink.path.remote.is_private()) return;
+  if (note_introduced(now, {seen, roster.find(message.node)->symmetric})) {
+    ports.member = message.node;
+  }
 }
 
 /// Where both are behind such NATs nothing is met, and where neither is nothing need be searched.
@@ -36,6 +52,7 @@ bool Node::State::search_port(mrt::Instant now, const stun::SeenHost& far) {
   const Half half = *symmetric ? Half::opens : Half::tries;
   if (!ports.search.begin(now, half, far.address, random)) return false;
   ports.for_join = false;
+  ports.member = {};
   const std::string host = far.address.to_string();
   emit(Noted{*symmetric ? "opens " + std::to_string(stun::spares_max) + " ports for " + host
                         : "tries up to " + std::to_string(stun::probes_max) +
@@ -100,6 +117,16 @@ void Node::State::on_spare(mrt::Instant now, const mrt::Path& path) {
   emit(Noted{path.remote.to_string() + " has met a port of this node"});
   for (int i = 0; i < openings; ++i) endpoint.send_opening(now, path);
   if (search && std::exchange(ports.for_join, false)) call_target_on(now, path);
+  if (roster.find(std::exchange(ports.member, NodeId{}))) call_member_on(now, path);
+}
+
+void Node::State::call_member_on(mrt::Instant now, const mrt::Path& path) {
+  std::vector<mrt::ConnectionId> in_vain;
+  for (const auto& [id, link] : links) {
+    if (!link.connected && link.path.remote == path.remote) in_vain.push_back(id);
+  }
+  for (const mrt::ConnectionId id : in_vain) hang_up(now, id);
+  open_link_on(now, path, Purpose::warm);
 }
 
 /// Instead of the call from another socket, which did not get through.

@@ -368,6 +368,9 @@ struct Node::State {
   // node_ports.cpp
   void on_peer_introduced(mrt::Instant now, const stun::PeerIntroduced& peer);
   bool search_port(mrt::Instant now, const stun::SeenHost& far);
+  bool note_introduced(mrt::Instant now, const stun::SeenHost& far);
+  void search_member(mrt::Instant now, const Link& uplink, const Introduce& message);
+  void call_member_on(mrt::Instant now, const mrt::Path& path);
   void search_candidate(mrt::Instant now);
   void run_port_search(mrt::Instant now);
   void end_port_search();

@@ -25,6 +25,7 @@ void Node::State::beat(mrt::Instant now) {
   Heartbeat heartbeat{epoch, supernode, word, late_ms, {}};
   for (const auto& [node, one] : introductions.tries) {
     const bool is_next = roster.find(node) && roster.find(node)->rank <= warm_successors;
+    if (ports.seeks_member(node)) continue;  // a way may still be found
     if (is_next && one.tries > warm_tries_max) heartbeat.unreached.push_back(node);
   }
   const mrt::Bytes message = encode(heartbeat);

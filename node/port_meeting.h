@@ -13,6 +13,7 @@
 
 #include "mrt/base/address.h"
 #include "mrt/base/time.h"
+#include "node/ids.h"
 #include "stun/port_search.h"
 
 namespace node {
@@ -43,13 +44,18 @@ struct PortMeeting {
   };
 
   stun::PortSearch search;
-  bool for_join = false;                            // what runs
-  bool opened = false;                              // the driver has spares that wait
+  bool for_join = false;  // what runs
+  NodeId member;          // whom it is for, where the supernode has introduced the two
+  bool opened = false;    // the driver has spares that wait
   std::map<mrt::Address, mrt::Instant> introduced;  // since when
   std::vector<Spare> spares;                        // that have joined the other sockets
   mrt::Instant spare_check = mrt::never;
 
   mrt::Instant next_timeout() const { return std::min(search.next_timeout(), spare_check); }
+  bool seeks_member(const NodeId& node) const {
+    const bool runs = search.next_timeout() != mrt::never;
+    return runs && member == node;
+  }
   bool is_consistent() const {
     return search.is_consistent() && introduced.size() <= introduced_max &&
            spares.size() <= spares_kept_max && (spares.empty() || spare_check != mrt::never);

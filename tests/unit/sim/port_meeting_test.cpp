@@ -263,6 +263,31 @@ TEST_CASE("two symmetric NATs are not searched through, and who is let in anyway
   CHECK(easy.anna.spares_opened == 0);
 }
 
+TEST_CASE("members come together whose supernode sees both, of whom one has a symmetric NAT") {
+  Town town;
+  town.settle({Depends::on_nothing, Depends::on_nothing}, true);
+  town.run(3s);
+  House& ben = town.settle(symmetric, false);
+  House& carl = town.settle(port_restricted, false);
+  for (House* house : {&ben, &carl}) {
+    house->node->join(town.now, CommandId{1}, {}, std::nullopt, true);
+    town.run(3s);
+    REQUIRE(house->has_joined);
+  }
+  town.run(12s);
+  const auto path_to_ben = [&] {
+    for (const Peer& peer : carl.node->peers()) {
+      if (peer.node == ben.node->id()) return peer.path;
+    }
+    return PathKind::relayed;
+  };
+  CHECK(path_to_ben() == PathKind::direct);
+  CHECK(ben.spares_opened > 0);
+  CHECK(ben.spares_opened <= stun::spares_max);
+  town.run(60s);
+  CHECK(path_to_ben() == PathKind::direct);
+}
+
 TEST_CASE("who quits opens no more ports and gives up those that wait") {
   const std::pair<NatSpec, NatSpec> pairs[] = {{symmetric, port_restricted},
                                                {port_restricted, symmetric}};
