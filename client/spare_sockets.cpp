@@ -21,6 +21,7 @@ void SpareSockets::open(const mrt::Path& path, mrt::ByteView packet) {
   if (!socket) return;
   if (epoll_ < 0) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll_ < 0) return;
     watch_.start(epoll_, FdWatch::For::reading, [this] { on_ready(); });
   }
   epoll_event wanted{};
