@@ -116,3 +116,35 @@ TEST_CASE("through NATs that forget after 20 s a star stays up, and is found" * 
   MESSAGE("found within " << since(begun) << " s");
   street.await_together();
 }
+
+TEST_CASE("a host that gets another address stays in its star, and all are told where it is") {
+  if (is_skipped()) return;
+  net::World world;
+  Star star;
+  std::vector<const net::Host*> hosts;
+  std::vector<Node*> nodes;
+  for (const char* nick : {"anna", "ben", "carl"}) {
+    hosts.push_back(&world.add(Nat::none));
+    std::vector<std::string> arguments{"host", "--open"};
+    if (!nodes.empty()) arguments = {"join", hosts[0]->address + ":7700", "--open"};
+    nodes.push_back(&star.open(nick, arguments, {"0.0.0.0:7700", hosts.back()->network}));
+  }
+  star.settle();
+  // The supernode last: nobody looks for it at its old address then.
+  for (const size_t who : {1u, 0u}) {
+    const std::string address = "203.0.113." + std::to_string(200 + who);
+    world.readdress(*hosts[who], address);
+    const auto knows = [&](const Node* node) {
+      const Json& peers = node->last("roster")->at("peers");
+      return std::ranges::any_of(peers, [&](const Json& peer) {
+        return peer.at("node") == nodes[who]->id() && peer.at("addr") == address + ":7700";
+      });
+    };
+    Program::await("all to know of " + address, [&] { return std::ranges::all_of(nodes, knows); });
+  }
+  nodes[2]->say("T still here");
+  for (Node* node : nodes) {
+    node->await_event("chat", [](const Json& chat) { return chat.at("text") == "still here"; });
+    CHECK(node->count("left") + node->count("migrated") == 0);
+  }
+}
