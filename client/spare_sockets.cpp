@@ -54,7 +54,8 @@ void SpareSockets::on_ready() {
 
 std::optional<mrt::Path> SpareSockets::read(Spare& spare) {
   for (const mrt::uv::Received& run : spare.socket->receive(buffer_)) {
-    if (run.path.remote == spare.awaited) return run.path;
+    // As it is bound: whoever is to close it knows it by that.
+    if (run.path.remote == spare.awaited) return mrt::Path{spare.socket->local(), run.path.remote};
   }
   return std::nullopt;
 }

@@ -86,3 +86,16 @@ TEST_CASE("spare sockets that are given up are closed") {
   all.spares.close_all();
   for (const Address& port : ports) CHECK(fixture::open(port) != nullptr);
 }
+
+TEST_CASE("a spare socket is told by the address that it is bound to, whichever it was called at") {
+  Waiting all;
+  all.spares.close_all();
+  all.ports();
+  all.spares.open({Address::v4(0, 0, 0, 0, 0), all.far->local()}, all.packet);
+  const auto opened = fixture::receive(*all.far, all.packet.size());
+  REQUIRE(opened.size() == 1);
+  Waiting::send(*all.far, opened[0].path.remote);
+  all.loop.turn_until([&] { return !all.found.empty(); });
+  CHECK(all.found[0]->local().ip == Address::v4(0, 0, 0, 0, 0).ip);
+  CHECK(all.paths[0].local == all.found[0]->local());
+}
