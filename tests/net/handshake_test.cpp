@@ -98,7 +98,8 @@ TEST_CASE("from behind a symmetric NAT A and C lead to whoever does not look at 
   }
 }
 
-TEST_CASE("who has a symmetric NAT opens it for one who does not look at ports, before or after C") {
+TEST_CASE(
+    "who has a symmetric NAT opens it for one who does not look at ports, before or after C") {
   if (is_skipped()) return;
   for (const Nat bens : {Nat::none, Nat::restricted}) {
     for (const bool allows_first : {true, false}) {
