@@ -110,6 +110,7 @@ void Session::watch_addresses() {
 }
 
 void Session::set_mapped(const std::vector<mrt::Address>& mapped) {
+  if (mapped_ == mapped) return;
   mapped_ = mapped;
   tell_addresses();
 }

@@ -72,6 +72,8 @@ class Endpoint {
   void send_opening(Instant now, const Path& path);
   /// Whether those of others are told as OpeningHeard; at most openings_heard_per_second.
   void hear_openings(bool on) { hears_openings_ = on; }
+  /// As EndpointConfig::keep_alive, from each connection's next packet on.
+  void set_keep_alive(Duration interval) { config_.keep_alive = interval; }
 
   /// The lowest unused ordered stream of this side; nothing at the peer's limit.
   std::optional<StreamId> open_stream(ConnectionId id, Priority priority);

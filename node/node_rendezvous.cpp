@@ -17,6 +17,7 @@ void Node::State::run_servers(mrt::Instant now) {
     emit(NatChanged{found->behaviour});
     note_reach(now);
   }
+  endpoint.set_keep_alive(std::min(config.endpoint.keep_alive, stun_port.pace()));
   if (!rendezvous) return;
   // Who never was in a star has none that others could come into.
   if (is_supernode() && epoch != Epoch{} && !quitting) {
@@ -37,6 +38,7 @@ void Node::State::run_servers(mrt::Instant now) {
 /// be alone by now, or lead others: then it is registered, as this node is.
 void Node::State::seek_lost(mrt::Instant now) {
   if (!rendezvous || search) return;
+  if (lost_sought_until <= now) rendezvous->stop_looking();  // what was found then is called again
   rendezvous->look_up(now, told_of_self(stun::told_max));
   lost_sought_until = now + lost_look_up_time;
 }
@@ -85,6 +87,7 @@ std::optional<JoinFailure> Node::State::look_up_failure() const {
 
 void Node::State::on_candidates(mrt::Instant now, const stun::CandidatesFound& found) {
   if (!search) {
+    if (quitting || !is_supernode()) return;
     for (const mrt::Address& address : found.addresses) open_link(now, address, Purpose::meet);
     return;
   }

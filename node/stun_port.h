@@ -46,6 +46,8 @@ class StunPort {
   std::vector<mrt::Address> mapped() const {
     return watch_ ? watch_->callable() : std::vector<mrt::Address>{};
   }
+  /// As NatWatch::pace().
+  mrt::Duration pace() const { return watch_ ? watch_->pace() : stun::mapping_check_interval; }
   /// As NatWatch::symmetric(); no where nothing is watched.
   std::optional<bool> symmetric() const {
     return watch_ ? watch_->symmetric() : std::optional(false);

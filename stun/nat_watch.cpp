@@ -28,9 +28,9 @@ static bool is_same(const Behaviour& a, const Behaviour& b) {
   return a.mapped->ip == b.mapped->ip;
 }
 
-static Duration pause_after(const Behaviour& found) {
+static Duration pause_after(const Behaviour& found, Duration of_mapping) {
   if (!found.mapped) return silence_pause;
-  return found.is_translated() ? mapping_check_interval : untranslated_check_interval;
+  return found.is_translated() ? of_mapping : untranslated_check_interval;
 }
 
 NatWatch::NatWatch(NatWatchConfig config, const mrt::Random::Seed& seed)
@@ -66,7 +66,10 @@ void NatWatch::add_servers(Instant now, const std::vector<Address>& servers) {
 }
 
 void NatWatch::look_again(Instant now) {
-  for (Side& side : sides_) doubt(now, side);
+  for (Side& side : sides_) {
+    side.pause = mapping_check_interval;  // it may be another NAT
+    doubt(now, side);
+  }
 }
 
 void NatWatch::on_seen(Instant now, const Address& seen) {
@@ -154,6 +157,12 @@ std::optional<bool> NatWatch::symmetric() const {
   return false;
 }
 
+Duration NatWatch::pace() const {
+  Duration out = mapping_check_interval;
+  for (const Side& side : sides_) out = std::min(out, side.pause);
+  return out;
+}
+
 // -- Looking, and what came of it --
 
 bool NatWatch::is_askable(const Side& side, const Address& server) const {
@@ -210,14 +219,19 @@ void NatWatch::on_check(Instant now, Side& side, const ClientEvent& event) {
   const auto* answered = std::get_if<Answered>(&event);
   const bool same = answered && side.found->mapped == answered->mapped &&
                     side.found->local == answered->path.local;
+  // Where host and gateway have the addresses that they had.
+  const bool forgotten = answered && !same && side.found->is_translated() &&
+                         side.found->local == answered->path.local &&
+                         side.found->mapped->ip == answered->mapped.ip;
+  if (forgotten) side.pause = std::max(side.pause / 2, mapping_check_min);
   if (!same || side.doubtful) return doubt(now, side);
-  side.next = now + pause_after(*side.found);
+  side.next = now + pause_after(*side.found, side.pause);
 }
 
 void NatWatch::conclude(Instant now, Side& side, const Behaviour& behaviour) {
   side.probe.reset();
   side.found = behaviour;
-  side.next = now + pause_after(behaviour);
+  side.next = now + pause_after(behaviour, side.pause);
   if (side.doubtful) doubt(now, side);
   tell();
 }

@@ -27,6 +27,9 @@ namespace stun {
 /// tells what is found). The question whether it still is the same holds it, too: an address in an
 /// invite stays true while nobody calls.
 inline constexpr mrt::Duration mapping_check_interval = std::chrono::seconds(25);
+/// Where one was forgotten meanwhile it is asked twice as often from then on, down to this: no NAT is
+/// known that forgets sooner, and 20 bytes each 5 s trouble nobody.
+inline constexpr mrt::Duration mapping_check_min = std::chrono::seconds(5);
 /// Without a NAT there is no mapping to hold, and what changes here the host notices itself.
 inline constexpr mrt::Duration untranslated_check_interval = std::chrono::minutes(5);
 /// A server that is down, or UDP that is blocked. Each probe asks each server four times.
@@ -70,6 +73,8 @@ class NatWatch {
   /// Whether a NAT gives each destination another port, or each host: then nobody knows at which
   /// one could be called. Nothing while that is being looked at for the first time.
   std::optional<bool> symmetric() const;
+  /// How often something has to go through the NAT, as far as it was seen to forget.
+  mrt::Duration pace() const;
   bool is_consistent() const;
 
  private:
@@ -79,6 +84,7 @@ class NatWatch {
     std::optional<Probe> probe{};  // while one is under way
     std::optional<QueryId> check{};
     mrt::Instant next = mrt::never;  // when to look: whether all is as it was, or if doubtful anew
+    mrt::Duration pause = mapping_check_interval;  // a mapping is held by a question as often as that
     bool doubtful = false;
     mrt::Instant probed{}, checked{};   // when that last began
     std::optional<mrt::Address> saw{};  // the server that saw the mapped address first

@@ -144,6 +144,13 @@ TEST_CASE("silence for the idle time-out closes; a keep-alive keeps open") {
   const size_t sent = alive.datagrams_sent[Pair::left] + alive.datagrams_sent[Pair::right] - before;
   CHECK(sent >= 150);
   CHECK(sent <= 320);
+  // It may be changed while the connection is open.
+  for (const auto side : {Pair::left, Pair::right}) alive[side].set_keep_alive(4s);
+  alive.run(100s);
+  const size_t later =
+      alive.datagrams_sent[Pair::left] + alive.datagrams_sent[Pair::right] - before - sent;
+  CHECK(later >= 35);
+  CHECK(later <= 80);
 }
 
 TEST_CASE("a keep-alive that gets no answer ends in idle_timeout, not in a flood") {

@@ -78,6 +78,30 @@ TEST_CASE("a gateway that was restarted is noticed, and the new address told") {
   CHECK(all.watch.callable() == std::vector{*after[0].behaviour.mapped});
 }
 
+TEST_CASE("a NAT that forgets is asked more often, until the host is behind another one") {
+  for (const bool endpoint_independent : {true, false}) {
+    const Dependence mapping = endpoint_independent ? independent : by_port;
+    Watched all({true, mapping, by_port});
+    all.watch.add_servers(all.world.now, {host(5, 7700)});
+    all.run(10s);
+    CHECK(all.watch.pace() == mapping_check_interval);
+    all.reboot();
+    all.run(40s);
+    CHECK(all.watch.pace() == mapping_check_interval / 2);
+    all.asked();
+    all.run(250s);
+    CHECK(all.asked() == 20);
+    for (int i = 0; i < 5; ++i) {
+      all.reboot();
+      all.run(40s);
+    }
+    CHECK(all.watch.pace() == mapping_check_min);
+    all.watch.look_again(all.world.now);
+    all.run(20s);
+    CHECK(all.watch.pace() == mapping_check_interval);
+  }
+}
+
 TEST_CASE("it is noticed at once where a rendezvous server or the host's addresses tell of it") {
   for (const bool seen : {true, false}) {
     Watched all({true, independent, by_port});
@@ -120,10 +144,15 @@ TEST_CASE("each mapping of a symmetric NAT is another one, and that is no news")
     CHECK(all.run(60s).empty());
   }
   // Where its address is another one it is.
-  all.watch.on_seen(all.world.now, Address::v4(192, 0, 2, 2, 51'000));
-  all.asked();
-  all.run(1s);
-  CHECK(all.asked() > 0);
+  Watched moved({true, by_port, by_port});
+  moved.watch.add_servers(moved.world.now, {host(5, 7700)});
+  moved.run(45s);
+  moved.asked();
+  moved.run(1s);
+  CHECK(moved.asked() == 0);
+  moved.watch.on_seen(moved.world.now, Address::v4(192, 0, 2, 2, 51'000));
+  moved.run(1s);
+  CHECK(moved.asked() > 0);
 }
 
 TEST_CASE("names that become known one after the other are asked together, and told once") {
