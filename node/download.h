@@ -94,6 +94,10 @@ class Download {
   size_t under_way() const { return asked_.size() + writing_.size(); }
   /// How many it would have under way if it were alone.
   size_t window() const { return window_; }
+  bool is_owed(const NodeId& holder, uint64_t chunk) const {
+    const auto asked = asked_.find(chunk);
+    return asked != asked_.end() && asked->second.holder == holder;
+  }
   /// Who may be asked for what is missing.
   std::vector<NodeId> holders() const;
   /// Fetching, with a way to the holders and chunks that nobody was asked for.

@@ -181,7 +181,7 @@ void Node::State::note_cut_off(mrt::Instant now, const Link& link) {
   RosterEntry entry = *known;
   entry.cut_off = cut_off;
   roster.put(entry);
-  roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
+  tell_roster_soon(now);
 }
 
 RelayReason Node::State::why_relayed(const NodeId& node) const {

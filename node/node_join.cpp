@@ -31,8 +31,9 @@ void Node::State::start_join(mrt::Instant now, JoinSearch wanted) {
   if (search->targets.empty() && by_user && search->look_up_ends == mrt::Instant{}) {
     return end_join(now, JoinFailure{ErrorCode::unreachable, "no address to try"});
   }
+  // For those who were lost: what was found then is wanted again, or another star is.
+  if (rendezvous) rendezvous->stop_looking();
   if (search->look_up_ends != mrt::Instant{}) {
-    rendezvous->stop_looking();  // for those who were lost: what was found then is wanted again
     rendezvous->look_up(now, told_of_self(stun::told_max));
   }
   try_targets(now);

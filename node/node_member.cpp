@@ -73,6 +73,7 @@ void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
   }
   for (const RosterEntry& entry : change.joined) {
     if (entry.node == self) continue;
+    if (link_by_node.contains(entry.node)) transfer.on_peer(entry.node);
     arrivals[entry.node] = now;
     emit(PeerJoined{entry.node, entry.nick, entry.incarnation});
   }

@@ -45,6 +45,8 @@ void Node::State::search_member(mrt::Instant now, const Link& uplink, const Intr
 
 /// Where both are behind such NATs nothing is met, and where neither is nothing need be searched.
 bool Node::State::search_port(mrt::Instant now, const stun::SeenHost& far) {
+  // NATs that give each destination another port are IPv4's.
+  if (!far.address.is_v4()) return false;
   const auto symmetric = stun_port.symmetric();
   if (quitting || !symmetric || symmetric == far.symmetric) return false;
   if (!socket_for(far.address)) return false;
@@ -63,9 +65,9 @@ bool Node::State::search_port(mrt::Instant now, const stun::SeenHost& far) {
 /// Those whom a look-up has found are called first, for call_patience.
 void Node::State::search_candidate(mrt::Instant now) {
   if (ports.for_join && !search) end_port_search();
-  if (!search || search->seen.empty()) return;
+  if (!search) return;
   if (search->calls_end <= now) search->calls_end = mrt::never;
-  if (search->calls_end != mrt::never) return;
+  if (search->calls_end != mrt::never || search->seen.empty()) return;
   const bool answered =
       std::any_of(search->tried.begin(), search->tried.end(), [this](const auto& tried) {
         const auto link = links.find(tried.second);
@@ -104,6 +106,7 @@ void Node::State::run_port_search(mrt::Instant now) {
 void Node::State::end_port_search() {
   ports.search.end();
   ports.for_join = false;
+  ports.member = {};
   if (std::exchange(ports.opened, false)) emit(SocketRequest{SparesUnwanted{}});
 }
 
@@ -117,7 +120,11 @@ void Node::State::on_spare(mrt::Instant now, const mrt::Path& path) {
   emit(Noted{path.remote.to_string() + " has met a port of this node"});
   for (int i = 0; i < openings; ++i) endpoint.send_opening(now, path);
   if (search && std::exchange(ports.for_join, false)) call_target_on(now, path);
-  if (roster.find(std::exchange(ports.member, NodeId{}))) call_member_on(now, path);
+  if (roster.find(std::exchange(ports.member, NodeId{}))) {
+    call_member_on(now, path);
+  } else if (is_supernode() && !lost.empty() && !quitting) {
+    open_link_on(now, path, Purpose::meet);  // it may lead those who were lost
+  }
 }
 
 void Node::State::call_member_on(mrt::Instant now, const mrt::Path& path) {

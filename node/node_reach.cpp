@@ -43,9 +43,9 @@ void Node::State::tell_reach(mrt::Instant now) {
 
 /// A member is reached elsewhere than it said before.
 void Node::State::on_reachable(mrt::Instant now, Link& link, const Reachable& message) {
-  const Reachable before = std::exchange(link.reach, message);
-  if (before == message || link.limits.joins.is_spent(now)) return;
+  if (link.reach == message || link.limits.joins.is_spent(now)) return;
   link.limits.joins.spend(now);  // all are told, as of one who joins
+  const Reachable before = std::exchange(link.reach, message);
   put_reach(now, link.peer, before, message);
   observe(link);
 }
@@ -63,7 +63,7 @@ void Node::State::put_reach(mrt::Instant now, const NodeId& node, const Reachabl
   entry.addresses = usable(all, true);
   entry.symmetric = reach.symmetric;
   roster.put(entry);
-  roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
+  tell_roster_soon(now);
 }
 
 /// Where this supernode sees a member stands first in the roster, before what was there. A port of
@@ -93,7 +93,7 @@ void Node::State::on_member_moved(mrt::Instant now, Link& link, const mrt::Addre
   std::erase(entry.addresses, before);
   roster.put(entry);
   observe(link);
-  roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
+  tell_roster_soon(now);
   const auto rank_of = [this](const NodeId& node) { return roster.find(node)->rank; };
   for (auto& [id, other] : links) {
     if (!other.member || other.id == link.id) continue;

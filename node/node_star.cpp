@@ -115,7 +115,7 @@ void Node::State::admit(mrt::Instant now, Link& link) {
   roster_changed = true;
   next_beat = std::min(next_beat, now);
   next_silence_check = std::min(next_silence_check, now + keep_alive_min);
-  roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
+  tell_roster_soon(now);
   // Places of the new epoch go to members who know of it by then.
   if (rises) flush_roster(now);
 }
@@ -159,7 +159,7 @@ void Node::State::remove_member(mrt::Instant now, const NodeId& node, GoneReason
   if (link) link->member = false;
   note_left(now, entry, reason);
   rank_members(now);
-  roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
+  tell_roster_soon(now);
   advance_stable(now);
   if (link && reason == GoneReason::quit) {
     // It waits for its goodbye to be acknowledged and closes by itself.
@@ -241,9 +241,12 @@ void Node::State::rank_by_grades(mrt::Instant now) {
 void Node::State::rank_members(mrt::Instant now) {
   roster.rank(self, succession_now(now));
   migration.on_succession(by_rank());
-  if (roster.has_changes()) {
-    roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
-  }
+  if (roster.has_changes()) tell_roster_soon(now);
+}
+
+/// With all that changes within roster_delay.
+void Node::State::tell_roster_soon(mrt::Instant now) {
+  roster_due = std::min(roster_due, std::max(now, roster_flushed + roster_delay));
 }
 
 void Node::State::flush_roster(mrt::Instant now) {

@@ -278,6 +278,7 @@ struct Node::State {
   void rank_by_grades(mrt::Instant now);
   void note_unreached(mrt::Instant now, Link& link, const std::vector<NodeId>& unreached);
   void rank_members(mrt::Instant now);
+  void tell_roster_soon(mrt::Instant now);
   void flush_roster(mrt::Instant now);
   void on_publish(mrt::Instant now, Link& link, const Publish& message);
   void on_carried(mrt::Instant now, Link& link, const Ordered& message);

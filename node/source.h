@@ -75,9 +75,6 @@ class Source {
   std::optional<FileRequest> poll_request();
   std::optional<Event> poll_event();
 
-  /// Who waits for chunks now.
-  size_t askers() const { return askers_.size(); }
-  bool is_asked_by(const NodeId& peer) const { return askers_.contains(peer); }
   /// Everything that is served, in the order in which it was opened.
   std::vector<Offer> offers() const;
   bool is_consistent() const;

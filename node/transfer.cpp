@@ -19,7 +19,7 @@ void Transfer::on_message(mrt::Instant now, const NodeId& from, mrt::Bytes bytes
     return;
   }
   if (const auto* fetch = std::get_if<Fetch>(&*parsed)) {
-    is_supernode() ? relay_.on_fetch(from, *fetch) : serve(from, *fetch);
+    is_supernode() ? relay_.on_fetch(from, *fetch) : serve(now, from, *fetch);
   } else if (const auto* cancel = std::get_if<CancelFetch>(&*parsed)) {
     is_supernode() ? relay_.on_cancel(from, *cancel) : source_.on_cancel(from, *cancel);
   } else if (const auto* failed = std::get_if<FetchFailed>(&*parsed)) {
@@ -27,26 +27,33 @@ void Transfer::on_message(mrt::Instant now, const NodeId& from, mrt::Bytes bytes
   } else if (const auto* chunk = std::get_if<ChunkView>(&*parsed)) {
     if (is_supernode()) {
       relay_.on_chunk(from, {chunk->holder, chunk->hash, chunk->chunk, message});
-    } else if (!supernode_ || from == supernode_ || from == chunk->holder) {
-      on_chunk(now, *chunk, message);
+    } else {
+      on_chunk(now, from, *chunk, message);
     }
   }
   settle(now);
 }
 
 /// The supernode, or a member who has a connection of its own to this node.
-void Transfer::serve(const NodeId& from, const Fetch& fetch) {
-  const size_t direct = source_.askers() - (supernode_ && source_.is_asked_by(*supernode_) ? 1 : 0);
-  if (from == supernode_ || source_.is_asked_by(from) || direct < direct_askers_max) {
-    source_.on_fetch(from, fetch);
-  } else {
-    put({from, FetchFailed{fetch.holder, fetch.hash, fetch.chunk, FetchFault::busy}});
+void Transfer::serve(mrt::Instant now, const NodeId& from, const Fetch& fetch) {
+  if (from == supernode_) return source_.on_fetch(from, fetch);
+  std::erase_if(served_, [now](const auto& one) { return one.second + direct_asker_pause <= now; });
+  if (!served_.contains(from) && served_.size() >= direct_askers_max) {
+    return put({from, FetchFailed{fetch.holder, fetch.hash, fetch.chunk, FetchFault::busy}});
   }
+  served_[from] = now;
+  source_.on_fetch(from, fetch);
 }
 
-void Transfer::on_chunk(mrt::Instant now, const ChunkView& chunk, const mrt::SharedBytes& message) {
+/// From a member that is no supernode only what it was asked for: a wrong one is blamed on whoever
+/// was. (While there is no supernode nobody is asked, nor blamed.)
+void Transfer::on_chunk(mrt::Instant now, const NodeId& from, const ChunkView& chunk,
+                        const mrt::SharedBytes& message) {
+  const bool is_relayed = !supernode_ || from == supernode_ || from == self_;
   for (auto& [file, download] : downloads_) {
-    if (download.offer().hash == chunk.hash) download.on_chunk(now, chunk, message);
+    if (download.offer().hash != chunk.hash) continue;
+    const bool is_owed = from == chunk.holder && download.is_owed(from, chunk.chunk);
+    if (is_relayed || is_owed) download.on_chunk(now, chunk, message);
   }
 }
 
@@ -85,6 +92,7 @@ void Transfer::on_supernode(mrt::Instant now, std::optional<NodeId> supernode) {
   if (supernode == supernode_) return;
   if (is_supernode()) relay_.clear();
   supernode_ = supernode;
+  refused_.clear();  // who did not know this node to be a member yet may by now
   for (auto& [file, download] : downloads_) download.on_route(supernode.has_value());
   settle(now);
 }
@@ -107,6 +115,7 @@ void Transfer::on_peer_gone(mrt::Instant now, const NodeId& peer) {
   outbox_.on_peer_gone(peer);
   source_.on_peer_gone(peer);
   relay_.on_peer_gone(peer);
+  served_.erase(peer);
   if (direct_.erase(peer) > 0) ask_elsewhere(peer);
   refused_.erase(peer);
   settle(now);
@@ -240,7 +249,7 @@ bool Transfer::route_relay(mrt::Instant now) {
     } else if (const auto* chunk = std::get_if<EncodedChunk>(&send->message)) {
       relay_.on_sent(self_);
       const auto parsed = parse_file_message(*chunk->message);
-      on_chunk(now, std::get<ChunkView>(*parsed), chunk->message);
+      on_chunk(now, self_, std::get<ChunkView>(*parsed), chunk->message);
     }
   }
   return moved;
@@ -336,12 +345,17 @@ std::vector<NodeId> Transfer::sought() const {
   if (is_supernode()) return out;
   for (const auto& [file, download] : downloads_) {
     if (download.offer().size < direct_bytes_min) continue;
-    for (const NodeId& holder : download.holders()) {
-      if (out.size() == direct_holders_max) return out;
+    auto holders = download.holders();
+    // Each asker begins with others.
+    const auto first = std::upper_bound(holders.begin(), holders.end(), self_);
+    std::rotate(holders.begin(), first, holders.end());
+    for (const NodeId& holder : holders) {
+      if (out.size() == direct_holders_max) break;
       const bool known = std::find(out.begin(), out.end(), holder) != out.end();
-      if (!known && holder != supernode_ && !refused_.contains(holder)) out.push_back(holder);
+      if (!known && holder != supernode_) out.push_back(holder);
     }
   }
+  std::erase_if(out, [this](const NodeId& holder) { return refused_.contains(holder); });
   return out;
 }
 

@@ -45,6 +45,9 @@ inline constexpr size_t chunks_under_way_max = 128;
 /// more than a few ask for, as a whole class does, goes through the supernode, which takes each
 /// chunk once.
 inline constexpr size_t direct_askers_max = 4;
+/// Who has not asked for so long gives its place to another: not between two chunks, nor to whoever
+/// asks and does not take what comes.
+inline constexpr mrt::Duration direct_asker_pause = std::chrono::minutes(1);
 /// Holders of what is being fetched, to whom this node wants connections: each costs the supernode
 /// an introduction, and a few fill any line.
 inline constexpr size_t direct_holders_max = 4;
@@ -107,9 +110,10 @@ class Transfer {
   bool is_consistent() const;
 
  private:
-  void on_chunk(mrt::Instant now, const ChunkView& chunk, const mrt::SharedBytes& message);
+  void on_chunk(mrt::Instant now, const NodeId& from, const ChunkView& chunk,
+                const mrt::SharedBytes& message);
   void on_failed(mrt::Instant now, const NodeId& from, const FetchFailed& failed);
-  void serve(const NodeId& from, const Fetch& fetch);
+  void serve(mrt::Instant now, const NodeId& from, const Fetch& fetch);
   void ask_elsewhere(const NodeId& holder);
   void settle(mrt::Instant now);
   void share_out(mrt::Instant now);
@@ -127,6 +131,7 @@ class Transfer {
   std::optional<NodeId> supernode_;
   std::set<NodeId> direct_;   // connected to
   std::set<NodeId> refused_;  // of these, who serves others and sent this node to the supernode
+  std::map<NodeId, mrt::Instant> served_;  // askers beside the supernode, and when they last asked
   uint64_t tokens_ = 0;
   uint64_t malformed_ = 0;
   Outbox outbox_;

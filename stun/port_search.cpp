@@ -15,7 +15,7 @@ static constexpr uint32_t ports = 65'536 - first_port;
 
 bool PortSearch::begin(Instant now, Half half, const Address& seen, mrt::Random& random) {
   std::erase_if(begun_, [now](const auto& one) { return one.second + search_pause <= now; });
-  const Address host{seen.ip, 0};
+  const Address host{seen.ip, half == Half::opens ? seen.port : uint16_t{0}};
   const bool sound = seen.is_unicast() && !seen.is_loopback();
   if (search_ || !sound || begun_.contains(host) || begun_.size() >= searches_max) return false;
   begun_.emplace(host, now);

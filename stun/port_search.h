@@ -6,7 +6,8 @@
 // the tried is one of the open (the birthday paradox: with 256 of 64,512 open, of 1,024 tries in
 // 98 % one meets one). Values in, values out: it has no socket, and knows only its own half.
 //
-// 1. One search at a time; of one host one in search_pause. A host is an IP address.
+// 1. One search at a time; of one host one in search_pause. A host whose ports are tried is an IP
+//    address; one that ports are opened for is seen at one port, and others may share its NAT.
 // 2. One packet in probe_interval, whatever begins or ends: probes_max to a host whose ports are
 //    tried, none to one port twice, and spares_max to one that ports are opened for. So nobody is
 //    flooded, whoever says what.
@@ -52,8 +53,11 @@ class PortSearch {
   std::optional<mrt::Address> poll(mrt::Instant now);
 
   bool is_running(Half half) const { return search_ && search_->half == half; }
-  /// Whether a search is under way for the host at that address.
-  bool seeks(const mrt::Address& host) const { return search_ && search_->seen.ip == host.ip; }
+  /// Whether a search is under way for the host at that address; who tries knows no port of it.
+  bool seeks(const mrt::Address& host) const {
+    const bool any_port = is_running(Half::tries);
+    return search_ && search_->seen.ip == host.ip && (any_port || search_->seen.port == host.port);
+  }
   mrt::Instant next_timeout() const;
   bool is_consistent() const { return begun_.size() <= searches_max; }
 
@@ -69,7 +73,7 @@ class PortSearch {
   bool has_more() const;
 
   std::optional<Search> search_;
-  std::map<mrt::Address, mrt::Instant> begun_;  // port 0
+  std::map<mrt::Address, mrt::Instant> begun_;  // port 0 where all are tried
   mrt::Instant next_{};                         // packet, of whatever search
 };
 

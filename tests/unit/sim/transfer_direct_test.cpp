@@ -83,3 +83,23 @@ TEST_CASE("what a member says in a holder's name changes nothing") {
   CHECK(star.received(2, "file.bin") == content);
   CHECK(star.chunks_sent[{0, 2}] == chunk_count(8 * MiB));
 }
+
+TEST_CASE("what one who holds nothing sends in its own name is blamed on nobody") {
+  Star star(4);
+  const mrt::Bytes content = pattern(8 * MiB);
+  const Offer offer = star.share(1, "file.bin", content);
+  star.tamper = [&](size_t from, size_t to, mrt::Bytes& bytes) {
+    if (from != 0 || to != 2) return true;
+    const auto parsed = parse_file_message(bytes);
+    const auto* chunk = std::get_if<ChunkView>(&*parsed);
+    REQUIRE(chunk);
+    mrt::Bytes forged = chunk_head(star[3].id, offer.hash, chunk->chunk);
+    forged.insert(forged.end(), bytes.begin() + static_cast<ptrdiff_t>(forged.size()), bytes.end());
+    forged.back() ^= 1;
+    star[2].transfer->on_message(star.now, star[3].id, forged);
+    return true;
+  };
+  star.download(2, offer);
+  REQUIRE(star.run_until_received(2));
+  CHECK(star.received(2, "file.bin") == content);
+}
