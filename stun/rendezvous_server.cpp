@@ -158,12 +158,10 @@ void RendezvousServer::on_registration(mrt::Instant now, const mrt::Path& path,
 }
 
 void RendezvousServer::on_keep(mrt::Instant now, const mrt::Path& path, const Keep& keep) {
-  const auto* const known = table_.entry_of(keep.id, keep.node);
-  const bool adopted = known != nullptr && known->foreign;
   RendezvousTable::Entry* const entry = table_.keep(now, keep, path);
   if (entry == nullptr) return refuse(path, keep.transaction, RefusalCode::unknown);
   ++stats_.keeps;
-  if (sharing_) sharing_->note(now, keep.id, *entry, adopted || keep.leave);
+  if (sharing_) sharing_->note(now, keep.id, *entry, keep.leave);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(entry->life).count();
   send(path,
        Registered{keep.transaction, entry->sequence, static_cast<uint16_t>(seconds), path.remote});

@@ -34,7 +34,6 @@ std::shared_ptr<RendezvousTable::Shared> RendezvousSharing::shared_of(
 
 void RendezvousSharing::note(mrt::Instant now, const LookUpId& id, RendezvousTable::Entry& entry,
                              bool news) {
-  entry.shared->home = own_;
   const bool due = now - entry.shared->told_at >= entry.life / tellings_per_life_max;
   if (on_ && (news || due)) wait(id, entry);
 }

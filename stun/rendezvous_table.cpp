@@ -121,16 +121,8 @@ Entry* RendezvousTable::entry_of(const LookUpId& id, const NodeTag& node) {
 Entry* RendezvousTable::keep(mrt::Instant now, const Keep& keep, const mrt::Path& path) {
   Entry* const entry = entry_of(keep.id, keep.node);
   if (entry == nullptr || entry->transaction != keep.transaction) return nullptr;
-  const bool same = entry->foreign ? entry->path.remote == path.remote : entry->path == path;
-  if (!same || !entry->lives(now)) return nullptr;
-  if (entry->foreign) {
-    // From now on it reaches this server, and this one alone perhaps. One place may have more than
-    // it could register here: each was taken by somebody.
-    discount(*entry);
-    entry->foreign = false;
-    entry->path = path;
-    count(*entry);
-  }
+  // What the store says is no proof that anybody is at that address.
+  if (entry->foreign || entry->path != path || !entry->lives(now)) return nullptr;
   if (keep.leave) {
     // Until no late copy of it can come any more.
     entry->taken_back = true;

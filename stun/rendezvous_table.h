@@ -75,7 +75,7 @@ class RendezvousTable {
   /// REQUIRES: life > 0; of a foreign one `shared`.
   Outcome put(mrt::Instant now, const LookUpId& id, Entry entry);
   /// It lives on, or ends if it leaves, if it is known from there under that transaction; else
-  /// nothing. A foreign one is no longer foreign.
+  /// nothing, and for a foreign one: a Keep shows neither a cookie nor a signature.
   Entry* keep(mrt::Instant now, const Keep& keep, const mrt::Path& path);
   /// Whether it lives or not; nothing where it is not known.
   Entry* entry_of(const LookUpId& id, const NodeTag& node);

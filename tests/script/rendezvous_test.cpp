@@ -367,6 +367,10 @@ TEST_CASE("two servers share a table: one is killed, then the store, then the st
 
   first.signal(SIGKILL);
   first.await_end();
+  // A Keep proves nothing to a server that knows it from the store alone.
+  CHECK_FALSE(supernode.keep(second, "other"));
+  CHECK(supernode.finds(second, "other"));
+  supernode.enrol(second, "other");
   CHECK(supernode.keep(second, "other"));
   Node& carl = members.open("carl", {"join", "lab", "--open", "--rendezvous", second.addr()});
   await_company(carl, 3);
