@@ -52,12 +52,13 @@ void RedisStore::arm(uint64_t milliseconds, void (*due)(RedisStore&)) {
   uv_timer_start(timer_, on_timer, milliseconds, 0);
 }
 
+void RedisStore::await_answer() {
+  arm(connect_ms_max, [](RedisStore& store) { store.lose("no answer"); });
+}
+
 void RedisStore::resolve() {
   trying_ = true;
-  arm(connect_ms_max, [](RedisStore& store) {
-    store.addresses_.clear();
-    store.lose("no answer");
-  });
+  await_answer();
   if (const auto address = mrt::Address::parse(server_.host, server_.port)) {
     addresses_ = {*address};
     return connect();
@@ -96,6 +97,7 @@ void RedisStore::on_resolved(uv_getaddrinfo_t* request, int error, addrinfo* fir
 
 void RedisStore::connect() {
   if (addresses_.empty()) return lose("the name has no address");
+  await_answer();
   const mrt::Address address = addresses_.front();
   addresses_.erase(addresses_.begin());
   for (size_t i = 0; i < lines_count; ++i) {

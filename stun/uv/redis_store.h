@@ -33,7 +33,7 @@ struct RedisServer {
 
 class RedisStore {
  public:
-  // Of one attempt, name and all.
+  // For the name, and then for each of its addresses: the first may be silent.
   static constexpr uint64_t connect_ms_max = 5'000;
   // A restart takes less; one that is away for long is found again within a quarter of a minute.
   static constexpr uint64_t pause_ms_first = 250;
@@ -67,6 +67,7 @@ class RedisStore {
 
   static void on_resolved(uv_getaddrinfo_t* request, int error, addrinfo* first);
 
+  void await_answer();
   void resolve();
   void connect();
   void on_connected(size_t line);
