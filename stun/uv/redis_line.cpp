@@ -95,14 +95,17 @@ void RedisLine::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* bytes
 
 void RedisLine::read(const char* bytes, size_t size) {
   redisReaderFeed(reader_, bytes, size);
+  unfinished_ += size;
   void* said = nullptr;
   while (redisReaderGetReply(reader_, &said) == REDIS_OK && said != nullptr) {
     const std::unique_ptr<void, decltype(&freeReplyObject)> held(said, &freeReplyObject);
     actions_.on_reply(reply_from(*static_cast<const redisReply*>(said)));
     if (closed_) return;
+    // What is left of this read, at most.
+    unfinished_ = size;
   }
   if (reader_->err != 0) return lose("what it says is not Redis' protocol");
-  if (reader_->len - reader_->pos > reply_bytes_max) lose("a reply is too long");
+  if (unfinished_ > reply_bytes_max) lose("a reply is too long");
 }
 
 void RedisLine::send(const std::vector<std::string>& words) {

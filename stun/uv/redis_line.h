@@ -59,6 +59,9 @@ class RedisLine {
   uv_connect_t connect_{};
   uv_write_t write_{};
   redisReader* reader_;
+  // Bytes since the last whole reply, which hiredis' buffer does not tell: it lets go of those that
+  // it has made elements of.
+  size_t unfinished_ = 0;
   bool connected_ = false;
   bool writing_ = false;
   bool closed_ = false;
