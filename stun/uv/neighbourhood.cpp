@@ -45,9 +45,13 @@ void Neighbourhood::open() {
   std::vector<LocalAddress> links;
   std::vector<BeaconLink> asked;
   Sockets sockets;
+  missed_ = false;
   for (const LocalAddress& link : links_) {
     auto socket = mrt::uv::open_asking(link);
-    if (!socket) continue;
+    if (!socket) {
+      missed_ = true;
+      continue;
+    }
     links.push_back(link);
     asked.push_back({socket->local(), link.prefix_bits});
     sockets.push_back(std::move(socket));
@@ -67,7 +71,7 @@ void Neighbourhood::open() {
 
 void Neighbourhood::look_again() {
   auto links = links_of(bound_, mrt::uv::local_addresses());
-  if (links == links_) return;
+  if (links == links_ && !missed_) return;
   links_ = std::move(links);
   // What it has found so far is asked for once more.
   OnFound waiting = std::exchange(on_found_, nullptr);

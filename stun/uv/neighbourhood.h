@@ -42,7 +42,8 @@ class Neighbourhood {
   /// `on_found` is called once, within stun::ask_time: with nothing, perhaps.
   void ask(const std::string& network, OnFound on_found);
   bool is_asking() const { return on_found_ != nullptr; }
-  /// The host's addresses may be others than before: what is asked and answered goes on there.
+  /// The host's addresses may be others than before, or usable at last: what is asked and answered
+  /// goes on there.
   void look_again();
   /// REQUIRES before destruction: `done` was called. What was asked is forgotten.
   void close(std::function<void()> done);
@@ -63,6 +64,8 @@ class Neighbourhood {
   uv_loop_t* loop_;
   std::vector<mrt::Address> bound_;
   std::vector<mrt::uv::LocalAddress> links_;
+  // One of them has no socket: an IPv6 address is refused while its uniqueness is checked (DAD).
+  bool missed_ = false;
   std::unique_ptr<Voice> voice_;
   std::optional<Answering> answering_;
   std::string asked_;  // while on_found_ waits
