@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "client/text.h"
 #include "mrt/base/bytes.h"
 
 namespace client {
@@ -101,7 +100,8 @@ std::optional<stun::uv::RedisServer> parse_store(std::string_view url, std::stri
   } else if (!take_database(rest, out)) {
     why = fmt::format("--store: a database is a number from 0 to {}", database_max);
   } else if (!take_host(rest, out)) {
-    why = fmt::format("--store: '{}' is no HOST[:PORT]", clean(std::string(rest), 60));
+    // Not told which: without an '@' it may be a password.
+    why = fmt::format("--store: there is no HOST[:PORT] in it ({})", form);
   } else {
     return out;
   }
@@ -112,9 +112,13 @@ void hide_passwords(char** begin, char** end) {
   for (; begin != end; ++begin) {
     const std::string_view text(*begin);
     const size_t from = text.find(scheme);
-    const size_t to = text.rfind('@');
-    if (from == std::string_view::npos || to == std::string_view::npos) continue;
-    if (from + scheme.size() < to) std::fill(*begin + from + scheme.size(), *begin + to, '*');
+    if (from == std::string_view::npos) continue;
+    size_t to = text.rfind('@');
+    std::string why;
+    // Of what is no URL nobody knows what it was meant to be.
+    if (to == std::string_view::npos && !parse_store(text.substr(from), why)) to = text.size();
+    if (to == std::string_view::npos || to <= from + scheme.size()) continue;
+    std::fill(*begin + from + scheme.size(), *begin + to, '*');
   }
 }
 

@@ -19,7 +19,8 @@ namespace client {
 std::optional<stun::uv::RedisServer> parse_store(std::string_view url, std::string& why);
 
 /// In the program's own arguments, which everybody on the host can list: each user and password of
-/// such a URL becomes asterisks. REQUIRES: they were copied.
+/// such a URL becomes asterisks, and all of one that is wrong and has no '@'. REQUIRES: they were
+/// copied.
 void hide_passwords(char** begin, char** end);
 
 }  // namespace client

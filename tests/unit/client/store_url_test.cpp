@@ -29,7 +29,8 @@ TEST_CASE("what is no store's URL is told why, without what may be a password") 
         "redis://secret@h", "redis://:@h", "redis://:secret%4@h", "redis://:secret%zz@h",
         "redis://:secret@", "redis://:secret@:1", "redis://:secret@h:0", "redis://:secret@h:70000",
         "redis://:secret@h:1x", "redis://:secret@h/x", "redis://:secret@h/10000",
-        "redis://:secret@[::1", "redis://:secret@[::1]x"}) {
+        "redis://:secret@[::1", "redis://:secret@[::1]x", "redis://:secret", "redis://ann:secret",
+        "redis://:secret/1", "redis://[:secret"}) {
     CAPTURE(text);
     std::string why;
     CHECK_FALSE(parse_store(text, why));
@@ -46,6 +47,15 @@ TEST_CASE("a password is taken out of the list of arguments and nothing else is"
   hide_passwords(arguments.data(), arguments.data() + arguments.size());
   CHECK(texts[1] == "--store=redis://************@h:1");
   CHECK(texts[0] + texts[2] + texts[3] + texts[4] == "rendezvous--nicka@bredis://h:1");
+}
+
+TEST_CASE("what is wrong and has no '@' may be a password, and is taken out") {
+  for (const std::string text : {"redis://:secret", "redis://ann:secret", "redis://:secret/1"}) {
+    std::string argument = "--store=" + text;
+    char* arguments[] = {argument.data()};
+    hide_passwords(arguments, arguments + 1);
+    CHECK(argument == "--store=redis://" + std::string(text.size() - 8, '*'));
+  }
 }
 
 TEST_CASE("the store may stand in the environment; the option counts") {
