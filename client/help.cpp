@@ -102,7 +102,7 @@ constexpr std::array<VerbRow, 14> verbs = {{
     {Verb::rendezvous, "rendezvous", "", "lets networks be found by name, and answers STUN",
      "Supernodes register here, and who knows a network's name and password finds them; both\n"
      "are told of each other at once, so that their NATs open. It learns neither names nor\n"
-     "passwords, keeps nothing on a disk, and what a restart forgets comes back within 20 s.\n"
+     "passwords, keeps nothing on a disk, and what a restart forgets comes back within 15 s.\n"
      "Listens at port 7700 and, for STUN, at the one after it.\n"
      "--store redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE] (or THUBAN_STORE): several share "
      "one\n"

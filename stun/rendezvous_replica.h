@@ -10,8 +10,10 @@
 // 1. Who looks is answered from the server's own table: nobody waits for the store.
 // 2. What the store says is hostile: anybody may have written it. A registration is taken only with
 //    its network's signature, an introduction only for who is registered here.
-// 3. In each step of step_interval so many records are heard and so many are told, whatever waits:
-//    between two steps the loop is free for those who ask.
+// 3. In each step of step_interval so many records are checked and so many are told, whatever
+//    waits: between two steps the loop is free for those who ask. Those that the table has byte for
+//    byte are taken as they come: they cost microseconds and are most of all, since each that lives
+//    is told again every quarter of a minute.
 // 4. What waits is bounded: beyond it records that come are dropped, and come again while they
 //    live; those that go wait in the table.
 #pragma once
