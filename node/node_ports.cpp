@@ -119,8 +119,10 @@ void Node::State::on_spare(mrt::Instant now, const mrt::Path& path) {
   if (ports.spare_check == mrt::never) ports.spare_check = now + spare_check_interval;
   emit(Noted{path.remote.to_string() + " has met a port of this node"});
   for (int i = 0; i < openings; ++i) endpoint.send_opening(now, path);
-  if (search && std::exchange(ports.for_join, false)) call_target_on(now, path);
-  if (roster.find(std::exchange(ports.member, NodeId{}))) {
+  const NodeId member = std::exchange(ports.member, NodeId{});
+  if (std::exchange(ports.for_join, false) && search) {
+    call_target_on(now, path);
+  } else if (roster.find(member)) {
     call_member_on(now, path);
   } else if (is_supernode() && !lost.empty() && !quitting) {
     open_link_on(now, path, Purpose::meet);  // it may lead those who were lost

@@ -17,12 +17,6 @@ using net::Nat;
 
 namespace {
 
-bool is_skipped() {
-  if (net::World::is_possible()) return false;
-  MESSAGE("SKIPPED, not tested: real NATs need root, ip and nft");
-  return true;
-}
-
 /// Anna hosts "lab", Ben and Carl come by its name, each alone behind a NAT.
 struct Street {
   explicit Street(int seconds = 0) : middle(world.add(Nat::none)) {
@@ -78,7 +72,7 @@ struct Street {
 TEST_SUITE_BEGIN("net");
 
 TEST_CASE("where a gateway is switched off and on its node comes back, and nothing is lost") {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   // A member's, and the supernode's.
   for (const size_t whose : {1u, 0u}) {
     CAPTURE(whose);
@@ -97,7 +91,7 @@ TEST_CASE("where a gateway is switched off and on its node comes back, and nothi
 }
 
 TEST_CASE("through NATs that forget after 20 s a star stays up, and is found" * doctest::skip()) {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   Street street(20);
   street.say_all("before");
   street.check_all_heard();
@@ -118,7 +112,7 @@ TEST_CASE("through NATs that forget after 20 s a star stays up, and is found" * 
 }
 
 TEST_CASE("a host that gets another address stays in its star, and all are told where it is") {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   net::World world;
   Star star;
   std::vector<const net::Host*> hosts;

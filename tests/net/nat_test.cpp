@@ -14,12 +14,6 @@ using net::Nat;
 
 namespace {
 
-bool is_skipped() {
-  if (net::World::is_possible()) return false;
-  MESSAGE("SKIPPED, not tested: real NATs need root, ip and nft");
-  return true;
-}
-
 /// A host in the middle with a STUN server, and nodes around it.
 struct Watched {
   Watched() : middle(world.add(Nat::none)) {
@@ -48,7 +42,7 @@ struct Watched {
 TEST_SUITE_BEGIN("net");
 
 TEST_CASE("a node says which NAT it is behind, and at which address it is called") {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   Watched all;
   const std::tuple<Nat, const char*, const char*> kinds[] = {
       {Nat::none, "open", "endpoint-independent"},
@@ -75,7 +69,7 @@ TEST_CASE("a node says which NAT it is behind, and at which address it is called
 }
 
 TEST_CASE("an invite leads in from beyond a full-cone NAT") {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   Watched all;
   const net::Host& inside = all.world.add(Nat::full_cone);
   const net::Host& outside = all.world.add(Nat::port_restricted);
@@ -89,7 +83,7 @@ TEST_CASE("an invite leads in from beyond a full-cone NAT") {
 }
 
 TEST_CASE("when its host gets another address a node looks again") {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   Watched all;
   const net::Host& host = all.world.add(Nat::none);
   Node& ann = all.start("ann", host);
@@ -101,7 +95,7 @@ TEST_CASE("when its host gets another address a node looks again") {
 }
 
 TEST_CASE("a name server that is silent holds nobody up") {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   net::World world;
   Star star;
   const net::Host& host = world.add(Nat::port_restricted);
@@ -114,7 +108,7 @@ TEST_CASE("a name server that is silent holds nobody up") {
 }
 
 TEST_CASE("doctor --long measures when a mapping ends, and stops at once where it is told to") {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   Watched all;
   const net::Host& host = all.world.add(Nat::port_restricted);
   all.world.forget_after(host, 5);

@@ -31,6 +31,8 @@ class World {
  public:
   /// Whether this process may make one, and has the tools.
   static bool is_possible();
+  /// Where not, says that the test is skipped.
+  static bool is_skipped();
 
   World();
   ~World();

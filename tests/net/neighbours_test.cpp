@@ -44,12 +44,6 @@ struct Lan {
   const net::Host& other = world.add(Nat::none);
 };
 
-bool is_skipped() {
-  if (net::World::is_possible()) return false;
-  MESSAGE("SKIPPED, not tested: a LAN of its own needs root, ip and nft");
-  return true;
-}
-
 bool names(const Outcome& said, const std::string& nick) {
   return said.output.find(nick) != std::string::npos;
 }
@@ -62,7 +56,7 @@ bool complains(const Outcome& said, const std::string& words) {
 TEST_SUITE_BEGIN("net");
 
 TEST_CASE("programs on one host find each other by name, on loopback alone and with no set-up") {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   Lan lan;
   lan.host("anna", lan.one, "lab", without, "127.0.0.1:0");
   lan.host("olga", lan.one, "other", without, "127.0.0.1:0");
@@ -79,7 +73,7 @@ TEST_CASE("programs on one host find each other by name, on loopback alone and w
 }
 
 TEST_CASE("who has come into another network is found there") {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   Lan lan;
   lan.host("anna", lan.one, "lab", with_password);
   lan.world.readdress(lan.one, "198.18.7.1");
@@ -88,7 +82,7 @@ TEST_CASE("who has come into another network is found there") {
 }
 
 TEST_CASE("a star on the LAN is found and joined within 300 ms") {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   Lan lan;
   lan.host("anna", lan.one, "lab", with_password);
   // One of three, for a busy host may stop any program for longer.
@@ -107,7 +101,7 @@ TEST_CASE("a star on the LAN is found and joined within 300 ms") {
 }
 
 TEST_CASE("hosts on one LAN find each other by name and password") {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   Lan lan;
   lan.host("anna", lan.one, "lab", with_password);
   lan.host("olga", lan.one, "other", with_password);
@@ -127,7 +121,7 @@ TEST_CASE("hosts on one LAN find each other by name and password") {
 }
 
 TEST_CASE("a member leads to its star where the supernode is not") {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   Lan lan;
   // Anna is on loopback only: over the LAN just Ben can be asked, who is on both.
   lan.host("anna", lan.one, "lab", without, "127.0.0.1:0");
@@ -139,7 +133,7 @@ TEST_CASE("a member leads to its star where the supernode is not") {
 }
 
 TEST_CASE("nobody of that name: exit 3 at once, and the words say where was looked") {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   Lan lan;
   lan.host("anna", lan.one, "lab", with_password);
   const Outcome none = lan.peers(lan.other, "lob", with_password);
@@ -156,7 +150,7 @@ TEST_CASE("nobody of that name: exit 3 at once, and the words say where was look
 }
 
 TEST_CASE("over IPv6 alone a star is found as well") {
-  if (is_skipped()) return;
+  if (net::World::is_skipped()) return;
   Lan lan;
   int number = 0;
   for (const net::Host* at : {&lan.one, &lan.other}) {

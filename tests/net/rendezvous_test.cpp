@@ -13,10 +13,7 @@ using net::Nat;
 TEST_SUITE_BEGIN("net");
 
 TEST_CASE("a star is found by its name from behind NATs") {
-  if (!net::World::is_possible()) {
-    MESSAGE("SKIPPED, not tested: real NATs need root, ip and nft");
-    return;
-  }
+  if (net::World::is_skipped()) return;
   const std::pair<Nat, Nat> pairs[] = {{Nat::none, Nat::symmetric},
                                        {Nat::full_cone, Nat::port_restricted},
                                        {Nat::full_cone, Nat::symmetric},
@@ -42,10 +39,7 @@ TEST_CASE("a star is found by its name from behind NATs") {
 }
 
 TEST_CASE("a star is found by its name where one packet in ten is lost") {
-  if (!net::World::is_possible()) {
-    MESSAGE("SKIPPED, not tested: real NATs need root, ip and nft");
-    return;
-  }
+  if (net::World::is_skipped()) return;
   for (const auto& [annas, bens] : {std::pair(Nat::port_restricted, Nat::port_restricted),
                                     std::pair(Nat::full_cone, Nat::symmetric)}) {
     CAPTURE(std::string(net::name_of(annas)));
@@ -84,10 +78,7 @@ static int64_t join_far(Nat annas) {
 }
 
 TEST_CASE("at 50 ms to and fro a supernode behind a NAT is joined 300 ms after it is known") {
-  if (!net::World::is_possible()) {
-    MESSAGE("SKIPPED, not tested: real NATs need root, ip and nft");
-    return;
-  }
+  if (net::World::is_skipped()) return;
   // Before, it asks the rendezvous, shows that its address is its own, and asks again.
   constexpr int64_t limit = 2 * 25 + 300;
   for (const Nat kind : {Nat::full_cone, Nat::port_restricted}) {
