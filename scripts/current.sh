@@ -5,6 +5,6 @@
 # newer when a file was added, removed or renamed in it. One process, a few ms.
 is_current() {
   [ -x "$1/build/release/client/thuban" ] && [ -e "$1/build/release/stamp" ] &&
-    [ -z "$(cd "$1" && find CMakeLists.txt cmake mrt node client scripts/packages.txt \
+    [ -z "$(cd "$1" && find CMakeLists.txt cmake mrt stun node client scripts/packages.txt \
               -newer build/release/stamp -print -quit)" ]
 }
