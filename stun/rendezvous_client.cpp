@@ -80,9 +80,14 @@ void RendezvousClient::begin_look_up(Instant now, Server& server) {
 }
 
 void RendezvousClient::begin_registering(Instant now, Server& server) {
-  server.standing = Standing::asking;
   server.transaction = random_.u64();
-  server.standing_repeat = {key_ ? now : mrt::never};
+  register_anew(now, server);
+}
+
+void RendezvousClient::register_anew(Instant at, Server& server) {
+  server.standing = Standing::asking;
+  ++server.sequence;
+  server.standing_repeat = {key_ ? at : mrt::never};
 }
 
 void RendezvousClient::look_up(Instant now, const Told& told) {
@@ -108,14 +113,9 @@ void RendezvousClient::enrol(Instant now, uint64_t epoch, const Told& told) {
   if (epoch_ == epoch && told_ == told) return;
   epoch_ = epoch;
   told_ = told;
-  ++sequence_;
   for (Server& server : servers_) {
-    if (server.standing == Standing::none || server.standing == Standing::leaving) {
-      begin_registering(now, server);
-    } else {
-      server.standing = Standing::asking;
-      server.standing_repeat = {key_ ? now : mrt::never};
-    }
+    const bool known = server.standing != Standing::none && server.standing != Standing::leaving;
+    known ? register_anew(now, server) : begin_registering(now, server);
   }
 }
 
@@ -188,7 +188,7 @@ void RendezvousClient::register_at(Instant now, Server& server) {
   registration.cookie = server.cookie;
   registration.node = config_.node;
   registration.epoch = *epoch_;
-  registration.sequence = sequence_;
+  registration.sequence = server.sequence;
   // Three Keeps.
   registration.life_seconds =
       static_cast<uint16_t>(std::clamp<int64_t>(config_.keep_interval * 3 / 1s, 1, UINT16_MAX));
@@ -300,8 +300,14 @@ bool RendezvousClient::on_registered(Instant now, const mrt::Path& path, Server&
     return true;
   }
   note_seen(path, server, registered.seen);
+  if (registered.life_seconds == 0) {
+    // Taken back in this node's name by somebody else. A second later, so that no server's lies
+    // make this one hurry.
+    if (server.standing == Standing::registered) register_anew(now + keep_repeat_first, server);
+    return true;
+  }
   // An older word of ours: what has changed since is being said.
-  if (registered.sequence != sequence_) return true;
+  if (registered.sequence != server.sequence) return true;
   server.standing = Standing::registered;
   server.standing_repeat = {now + config_.keep_interval};
   tell_registered(server, true);
@@ -318,9 +324,8 @@ bool RendezvousClient::on_refusal(Instant now, Server& server, const Refusal& re
     server.standing_repeat.at = mrt::never;
   } else if (server.standing == Standing::registered) {
     if (server.standing_repeat.sent == 0) return false;  // to no Keep of ours
-    // It was restarted, or this node's NAT was.
-    server.standing = Standing::asking;
-    server.standing_repeat = {now};
+    // It was restarted, or this node's NAT was, or somebody took it back in this node's name.
+    register_anew(now, server);
   }
   // Any other: it is asked again when it is due.
   ++stats_.refusals;

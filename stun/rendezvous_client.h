@@ -140,6 +140,7 @@ class RendezvousClient {
 
     Standing standing = Standing::none;
     uint64_t transaction = 0;  // of the registration
+    uint64_t sequence = 0;     // likewise: a word that is not newer than one taken back is not heard
     Repeat standing_repeat;
     bool registered_told = false;
   };
@@ -160,6 +161,7 @@ class RendezvousClient {
   void keep(mrt::Instant now, Server& server);
   void begin_look_up(mrt::Instant now, Server& server);
   void begin_registering(mrt::Instant now, Server& server);
+  void register_anew(mrt::Instant at, Server& server);
   void note_seen(const mrt::Path& path, Server& server, const mrt::Address& seen);
   void tell_registered(Server& server, bool registered);
   void join_answers();
@@ -174,7 +176,6 @@ class RendezvousClient {
   bool looking_ = false;
   Told told_;
   std::optional<uint64_t> epoch_;  // while it is the supernode
-  uint64_t sequence_ = 0;
   std::vector<mrt::Address> candidates_;  // as they were told
   std::vector<SeenHost> seen_;            // likewise
   // A moment ago, by several servers perhaps; and whether it said to be symmetric.

@@ -193,6 +193,36 @@ TEST_CASE("who leaves is gone at once, with one packet") {
   CHECK(host.sent - before == 1);
 }
 
+TEST_CASE("a registration that somebody took back in its node's name is there again in a second") {
+  Meeting meeting;
+  Meeting::Member& host = meeting.add(1);
+  host.client.enrol(meeting.now, 1, {});
+  meeting.run(1s);
+  uint64_t transaction = 0;
+  for (const auto& [at, one] : meeting.log) {
+    const auto said = parse_rendezvous(one.bytes);
+    const auto* registration = said ? std::get_if<Registration>(&*said) : nullptr;
+    if (registration != nullptr) transaction = registration->transaction;
+  }
+  const Keep forged{transaction, meeting.key.id(), {1}, true};
+  meeting.deliver({host.address, server_address(1), write_rendezvous(forged)});
+  Meeting::Member& guest = meeting.add(2);
+  meeting.run(1200ms);
+  guest.client.look_up(meeting.now, {});
+  meeting.run(200ms);
+  CHECK(all<CandidatesFound>(guest).size() == 1);
+  // Also where the answer to what was forged does not come: with the next Keep.
+  meeting.lost = [&](const Meeting::Flying& one) { return one.from == server_address(1); };
+  meeting.deliver({host.address, server_address(1), write_rendezvous(forged)});
+  meeting.run(100ms);
+  meeting.lost = [](const Meeting::Flying&) { return false; };
+  meeting.run(16s);
+  Meeting::Member& later = meeting.add(3);
+  later.client.look_up(meeting.now, {});
+  meeting.run(200ms);
+  CHECK(all<CandidatesFound>(later).size() == 1);
+}
+
 TEST_CASE("who leaves and nobody answers falls silent") {
   Meeting meeting;
   Meeting::Member& host = meeting.add(1);
