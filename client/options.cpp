@@ -459,8 +459,7 @@ Options understand(const Raw& raw, std::vector<std::string> words, const Environ
 bool is_nick(std::string_view nick) {
   size_t count = 0;
   while (!nick.empty()) {
-    const char32_t character = take_character(nick);
-    if (character == U' ' || character == 0xfffd || is_unsafe(character)) return false;
+    if (!is_nick_character(take_character(nick))) return false;
     ++count;
   }
   return count >= 1 && count <= 32;

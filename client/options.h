@@ -114,7 +114,7 @@ Environment environment_of_process();
 std::variant<Options, Leave> parse_options(const std::vector<std::string>& arguments,
                                            const Environment& environment);
 
-/// 1 to 32 characters, none of them a space or unsafe (text.h).
+/// 1 to 32 characters that a nick may have (text.h).
 bool is_nick(std::string_view nick);
 
 }  // namespace client

@@ -182,12 +182,16 @@ std::string duration_text(mrt::Duration duration) {
   return fmt::format("{}:{:02}:{:02} h", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
+bool is_nick_character(char32_t character) {
+  return character != U' ' && character != 0xa0 && character != 0xfffd && !is_unsafe(character);
+}
+
 std::string nick_from(std::string_view login) {
   std::string out;
   size_t count = 0;
   while (!login.empty() && count < 32) {
     const char32_t character = take_character(login);
-    if (character == U' ' || character == 0xfffd || is_unsafe(character)) continue;
+    if (!is_nick_character(character)) continue;
     append_utf8(out, character);
     ++count;
   }

@@ -52,6 +52,8 @@ std::string size_text(uint64_t bytes);
 /// "0.4 ms", "12 ms", "1.3 s", "2:05 min", "3:10:00 h".
 std::string duration_text(mrt::Duration duration);
 
+/// Whether a nick may have it: no space, not the one that does not break (U+00A0), nothing unsafe.
+bool is_nick_character(char32_t character);
 /// From a login name, which is somebody else's choice: what a nick must not have is left out.
 std::string nick_from(std::string_view login);
 

@@ -87,6 +87,7 @@ TEST_CASE("a usage mistake is one line, names the help and exits with 2") {
       {"--nick"},
       {"--nick", ""},
       {"--nick", "a b"},
+      {"--nick", "a\xc2\xa0-b"},  // a space that does not break: others would not let it in
       {"--nick", std::string(33, 'x')},
       {"--nick", "a\x1b"},
       {"--nick", "\xe2\x80\xae"},
@@ -179,6 +180,7 @@ TEST_CASE("help keeps within eighty columns") {
 TEST_CASE("the nick is the login name without what a nick must not have") {
   CHECK(accepted({}).nick == "ann");
   CHECK(accepted({}, {{"LOGNAME", "ann of\x1b the hill"}}).nick == "annofthehill");
+  CHECK(accepted({}, {{"LOGNAME", "ann\xc2\xa0of"}}).nick == "annof");
   CHECK(accepted({}, {{"LOGNAME", std::string(50, 'x')}}).nick == std::string(32, 'x'));
   CHECK(accepted({}, {}).nick == "somebody");
   CHECK(accepted({"--nick", "J\xc3\xbcrgen"}).nick == "J\xc3\xbcrgen");
