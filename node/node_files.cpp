@@ -17,8 +17,7 @@ static ErrorCode to_error(FileFault fault) {
       return ErrorCode::not_found;
     case FileFault::disk:
       return ErrorCode::disk;
-    case FileFault::changed:
-      return ErrorCode::disk;
+    case FileFault::changed:  // what there is now is not what the hash says
     case FileFault::integrity:
       return ErrorCode::integrity;
     case FileFault::limit:

@@ -124,7 +124,7 @@ TEST_CASE("a file that changes while it is sent is never received as another one
     file.seekp(5 * megabyte);
     file << std::string(3 * megabyte, 'x');
   }
-  carla.await_event("error");
+  carla.await_error("integrity");
   CHECK(carla.count("received") == 0);
   CHECK(!std::filesystem::exists(carla.downloads() / "film"));
   slow.check_alive();
