@@ -149,8 +149,10 @@ int run(const std::vector<std::string>& arguments) {
     std::fputs("thuban: libsodium cannot be initialised\n", stderr);
     return static_cast<int>(ExitCode::failed);
   }
-  // A reader that has gone is an error of write(), not the end of the process.
+  // A reader that has gone is an error of write(), not the end of the process; so is a file that
+  // grows beyond `ulimit -f`.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   use_utf8_locale();
   const auto parsed = parse_options(arguments, environment_of_process());
   if (const auto* leave = std::get_if<Leave>(&parsed)) {
