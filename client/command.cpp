@@ -70,7 +70,8 @@ Parsed parse_allow(std::string_view rest) {
 Parsed checked_text(std::string text, Command command) {
   if (text.size() <= node::text_bytes_max) return command;
   return CommandMistake{fmt::format("too long: {} bytes, at most {} can be said at once",
-                                    text.size(), node::text_bytes_max)};
+                                    text.size(), node::text_bytes_max),
+                        node::ErrorCode::limit};
 }
 
 Parsed parse_chat(std::string_view rest) {

@@ -12,6 +12,7 @@
 #include <variant>
 
 #include "client/target.h"
+#include "node/events.h"
 
 namespace client {
 
@@ -58,6 +59,7 @@ using Command = std::variant<Connect, Allow, Chat, Tell, Share, ListFiles, Get, 
 
 struct CommandMistake {
   std::string message;
+  node::ErrorCode code = node::ErrorCode::usage;
 };
 
 std::variant<Command, CommandMistake> parse_command(std::string_view line);

@@ -90,7 +90,7 @@ void Interpreter::on_line(std::optional<std::string_view> line) {
   }
   const auto parsed = parse_command(*line);
   if (const auto* mistake = std::get_if<CommandMistake>(&parsed)) {
-    return app_.fail(node::ErrorCode::usage, mistake->message, told_line(*line));
+    return app_.fail(mistake->code, mistake->message, told_line(*line));
   }
   const Command& command = std::get<Command>(parsed);
   if (std::holds_alternative<Quit>(command)) return quit();
@@ -167,7 +167,7 @@ void Interpreter::carry_out_waiting() {
     waiting_.pop_front();
     const auto parsed = parse_command(line);
     if (const auto* mistake = std::get_if<CommandMistake>(&parsed)) {
-      app_.fail(node::ErrorCode::usage, mistake->message, told_line(line));
+      app_.fail(mistake->code, mistake->message, told_line(line));
     } else if (std::holds_alternative<Quit>(std::get<Command>(parsed))) {
       waiting_.clear();
       quitting_ = true;

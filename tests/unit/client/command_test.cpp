@@ -114,6 +114,8 @@ TEST_CASE("a text of 64 KiB is the longest") {
   CHECK(std::get<Chat>(parsed("T " + longest)).text == longest);
   CHECK(mistake("T " + longest + 'x').find("too long") == 0);
   CHECK(mistake("M bob " + longest + 'x').find("too long") == 0);
+  CHECK(std::get<CommandMistake>(parse_command("T " + longest + 'x')).code ==
+        node::ErrorCode::limit);
 }
 
 TEST_CASE("the table of commands fits a terminal of eighty columns") {
