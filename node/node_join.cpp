@@ -41,8 +41,7 @@ void Node::State::start_join(mrt::Instant now, JoinSearch wanted) {
 
 void Node::State::try_targets(mrt::Instant now) {
   if (search->deadline <= now) {
-    search->note(
-        look_up_failure().value_or(JoinFailure{ErrorCode::timeout, "nobody answered within 10 s"}));
+    search->note(why_nobody_answered());
     return end_join(now, search->failure);
   }
   if (search->look_up_ends != mrt::Instant{} && search->look_up_ends <= now) end_look_up();

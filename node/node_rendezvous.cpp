@@ -75,14 +75,24 @@ void Node::State::end_look_up() {
   rendezvous->stop_looking();
 }
 
-/// Why the servers did not help, where they were asked and there is a reason.
-std::optional<JoinFailure> Node::State::look_up_failure() const {
-  if (search->look_up_ends == mrt::Instant{} || !search->targets.empty()) return std::nullopt;
-  if (rendezvous->answered() == 0) {
-    return JoinFailure{ErrorCode::unreachable, "no rendezvous server answers"};
+/// At the end of join_time_max, as far as it can be told.
+JoinFailure Node::State::why_nobody_answered() const {
+  if (search->look_up_ends != mrt::Instant{} && search->targets.empty()) {
+    return {ErrorCode::unreachable,
+            rendezvous->answered() == 0
+                ? "no rendezvous server answers"
+                : "nobody is registered under that network's name and password or secret"};
   }
-  return JoinFailure{ErrorCode::unreachable,
-                     "nobody is registered under that network's name and password or secret"};
+  const std::string silence = "nobody answered within 10 s";
+  const auto& seen = search->seen;
+  const bool maybe_both = std::all_of(seen.begin(), seen.end(),
+                                      [](const stun::SeenHost& host) { return host.symmetric; });
+  if (stun_port.symmetric() != true || !maybe_both) return {ErrorCode::timeout, silence};
+  // Neither can be called by the other, and no port is searched for (OVERLAY.md 4.10).
+  return {ErrorCode::timeout,
+          silence + (seen.empty() ? ": if the other side is behind a symmetric NAT like this one, "
+                                  : ": both sides are behind symmetric NATs, so ") +
+              "one reachable node is needed"};
 }
 
 void Node::State::on_candidates(mrt::Instant now, const stun::CandidatesFound& found) {

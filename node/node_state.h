@@ -360,7 +360,7 @@ struct Node::State {
   void on_rendezvous_event(mrt::Instant now, const stun::RendezvousEvent& event);
   void end_look_up();
   stun::Told told_of_self(size_t most) const;
-  std::optional<JoinFailure> look_up_failure() const;
+  JoinFailure why_nobody_answered() const;
   void on_candidates(mrt::Instant now, const stun::CandidatesFound& found);
   void on_opening(mrt::Instant now, const mrt::Address& from);
   bool open_nat(mrt::Instant now, const mrt::Address& address, int packets = openings);
