@@ -390,6 +390,10 @@ void take_rest(Options& options, const Raw& raw, const Environment& environment)
   std::string why;
   if (!parse_servers("--stun", raw.stun, options.stun, why)) throw Mistake{why};
   if (!parse_servers("--rendezvous", raw.rendezvous, options.rendezvous, why)) throw Mistake{why};
+  for (const mrt::Address& bind : options.bind) {
+    if (options.verb == Verb::rendezvous && bind.port == UINT16_MAX)
+      throw Mistake{"rendezvous takes the port after that of --bind as well: 65534 at most"};
+  }
   // THUBAN_NAT is a default: who names servers wants them asked.
   const bool nobody = !raw.stun.empty() && options.stun.empty();
   options.watch_nat = !nobody && (nat != "none" || !options.stun.empty());

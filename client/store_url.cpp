@@ -75,7 +75,8 @@ bool take_host(std::string_view rest, stun::uv::RedisServer& out) {
     out.host = rest.substr(0, colon);
     port = rest.substr(colon);
   }
-  if (out.host.empty()) return false;
+  // A query or a fragment, which no option here is given by.
+  if (out.host.empty() || out.host.find_first_of("?# ") != std::string::npos) return false;
   return port.empty() || (port.front() == ':' &&
                           read_number(port.substr(1), uint16_t{1}, uint16_t{65'535}, out.port));
 }

@@ -118,6 +118,7 @@ TEST_CASE("a usage mistake is one line, names the help and exits with 2") {
       {"bench", "send", "127.0.0.1:7702"},
       {"host", "--bytes", "5"},
       {"rendezvous", "me"},
+      {"rendezvous", "--bind", "127.0.0.1:65535"},
       {"rendezvous", "--password-file", "a"},
       {"rendezvous", "--ask-password"},
       {"lab"},

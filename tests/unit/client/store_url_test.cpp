@@ -30,7 +30,7 @@ TEST_CASE("what is no store's URL is told why, without what may be a password") 
         "redis://:secret@", "redis://:secret@:1", "redis://:secret@h:0", "redis://:secret@h:70000",
         "redis://:secret@h:1x", "redis://:secret@h/x", "redis://:secret@h/10000",
         "redis://:secret@[::1", "redis://:secret@[::1]x", "redis://:secret", "redis://ann:secret",
-        "redis://:secret/1", "redis://[:secret"}) {
+        "redis://:secret/1", "redis://[:secret", "redis://:secret@h?x=1", "redis://:secret@h#x"}) {
     CAPTURE(text);
     std::string why;
     CHECK_FALSE(parse_store(text, why));
