@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <csignal>
 #include <optional>
 #include <string>
 #include <vector>
@@ -109,6 +110,41 @@ TEST_CASE("through NATs that forget after 20 s a star stays up, and is found" * 
   dora.await_event("role", [](const Json& role) { return role.at("role") == "member"; });
   MESSAGE("found within " << since(begun) << " s");
   street.await_together();
+}
+
+// By hand: it takes three minutes and more.
+TEST_CASE("who was away for three minutes comes back by itself, and nothing is lost" *
+          doctest::skip()) {
+  if (net::World::is_skipped()) return;
+  constexpr size_t supernode = 0, member = 1;
+  struct Away {
+    const char* what;
+    size_t whose;
+    bool is_stopped;  // as a laptop is that sleeps; else it has no network
+    Street street{};
+  };
+  Away all[] = {{"a member without a network", member, false},
+                {"the supernode without a network", supernode, false},
+                {"a member that slept", member, true},
+                {"the supernode that slept", supernode, true}};
+  for (Away& away : all) {
+    away.street.say_all("before");
+    away.street.check_all_heard();
+    away.is_stopped ? away.street.nodes[away.whose]->signal(SIGSTOP)
+                    : away.street.world.unplug(*away.street.hosts[away.whose]);
+    away.street.say_all("meanwhile");
+  }
+  Program::run_until([] { return false; }, Seconds{180});
+  for (Away& away : all) {
+    Street& street = away.street;
+    away.is_stopped ? street.nodes[away.whose]->signal(SIGCONT)
+                    : street.world.plug(*street.hosts[away.whose]);
+    const auto begun = Clock::now();
+    street.await_together();
+    MESSAGE(std::string(away.what), ": together again after ", since(begun), " s");
+    street.say_all("after");
+    street.check_all_heard();
+  }
 }
 
 TEST_CASE("a host that gets another address stays in its star, and all are told where it is") {

@@ -161,10 +161,14 @@ void World::forget_after(const Host& host, int seconds) {
 
 void World::forget(const Host& host) {
   // The kernel drops what was masqueraded for a link that goes down.
-  const std::string gateway = gateway_of(host);
-  shell("ip -n " + gateway + " link set wan down\nip -n " + gateway + " link set wan up");
-  runs("ip netns exec " + gateway + " nft flush set ip nat seen");  // where there is one
+  unplug(host);
+  plug(host);
+  runs("ip netns exec " + gateway_of(host) + " nft flush set ip nat seen");  // where there is one
 }
+
+void World::unplug(const Host& host) { shell("ip -n " + gateway_of(host) + " link set wan down"); }
+
+void World::plug(const Host& host) { shell("ip -n " + gateway_of(host) + " link set wan up"); }
 
 void World::reboot(const Host& host) {
   shell("ip netns exec " + gateway_of(host) +

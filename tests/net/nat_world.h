@@ -49,6 +49,9 @@ class World {
   void forget_after(const Host& host, int seconds);
   /// Of a host with one: its mappings end, and who was let in is not any more.
   void forget(const Host& host);
+  /// Of a host with one: its gateway has no uplink, or one again. Mappings end with it.
+  void unplug(const Host& host);
+  void plug(const Host& host);
   /// The same as if the gateway were switched off and on, and gave others ports from then on than
   /// those that a host has itself: some of 40000 to 49999.
   void reboot(const Host& host);
