@@ -58,6 +58,8 @@ class PortSearch {
     const bool any_port = is_running(Half::tries);
     return search_ && search_->seen.ip == host.ip && (any_port || search_->seen.port == host.port);
   }
+  /// Whether it is the one that began with that address: others may be behind the same NAT.
+  bool is_for(const mrt::Address& seen) const { return search_ && search_->seen == seen; }
   mrt::Instant next_timeout() const;
   bool is_consistent() const { return begun_.size() <= searches_max; }
 

@@ -92,8 +92,8 @@ void RendezvousClient::register_anew(Instant at, Server& server) {
 
 void RendezvousClient::look_up(Instant now, const Told& told) {
   // What decides how the other side goes on is said at once.
-  const bool is_news = looking_ && key_ && told.symmetric != told_.symmetric;
-  told_ = told;
+  const bool is_news = looking_ && key_ && told.symmetric != looking_told_.symmetric;
+  looking_told_ = told;
   for (Server& server : servers_) {
     if (is_news && server.answered) server.look_up.at = now;
   }
@@ -110,9 +110,9 @@ void RendezvousClient::stop_looking() {
 }
 
 void RendezvousClient::enrol(Instant now, uint64_t epoch, const Told& told) {
-  if (epoch_ == epoch && told_ == told) return;
+  if (epoch_ == epoch && enrolled_ == told) return;
   epoch_ = epoch;
-  told_ = told;
+  enrolled_ = told;
   for (Server& server : servers_) {
     const bool known = server.standing != Standing::none && server.standing != Standing::leaving;
     known ? register_anew(now, server) : begin_registering(now, server);
@@ -150,8 +150,8 @@ void RendezvousClient::ask(Instant now, Server& server) {
             true,
             server.cookie,
             key_->id(),
-            told_.addresses,
-            told_.symmetric};
+            looking_told_.addresses,
+            looking_told_.symmetric};
   find.told.resize(std::min(find.told.size(), told_by_looker_max));
   send(server, find);
   const mrt::Duration pause = server.answered
@@ -192,8 +192,8 @@ void RendezvousClient::register_at(Instant now, Server& server) {
   // Three Keeps.
   registration.life_seconds =
       static_cast<uint16_t>(std::clamp<int64_t>(config_.keep_interval * 3 / 1s, 1, UINT16_MAX));
-  registration.symmetric = told_.symmetric;
-  registration.told = told_.addresses;
+  registration.symmetric = enrolled_.symmetric;
+  registration.told = enrolled_.addresses;
   registration.told.resize(std::min(registration.told.size(), told_max));
   key_->sign(registration);
   send(server, registration);
@@ -379,7 +379,12 @@ void RendezvousClient::join_answers() {
     for (const Whereabouts& one : server.found) {
       if (one.seen) list.push_back(*one.seen);
       if (one.seen && !is_own(server, *one.seen)) seen.push_back({*one.seen, one.symmetric});
-      list.insert(list.end(), one.told.begin(), one.told.end());
+    }
+    // Found in both families a supernode says the same twice.
+    for (const Whereabouts& one : server.found) {
+      for (const Address& address : one.told) {
+        if (std::find(list.begin(), list.end(), address) == list.end()) list.push_back(address);
+      }
     }
     std::erase_if(list, [&](const Address& address) { return is_own(server, address); });
     list.resize(std::min(list.size(), share));
@@ -402,8 +407,10 @@ void RendezvousClient::join_answers() {
 
 /// By what `server` itself says: else one that lies hides what others tell.
 bool RendezvousClient::is_own(const Server& server, const Address& address) const {
-  const auto& told = told_.addresses;
-  return server.seen == address || std::find(told.begin(), told.end(), address) != told.end();
+  const auto names = [&](const Told& told) {
+    return std::find(told.addresses.begin(), told.addresses.end(), address) != told.addresses.end();
+  };
+  return server.seen == address || names(looking_told_) || names(enrolled_);
 }
 
 size_t RendezvousClient::answered() const {

@@ -174,7 +174,8 @@ class RendezvousClient {
   std::optional<RendezvousKey> key_;
   std::vector<Server> servers_;
   bool looking_ = false;
-  Told told_;
+  Told looking_told_;  // with each question
+  Told enrolled_;      // with each registration
   std::optional<uint64_t> epoch_;  // while it is the supernode
   std::vector<mrt::Address> candidates_;  // as they were told
   std::vector<SeenHost> seen_;            // likewise

@@ -17,13 +17,14 @@ constexpr size_t page_keys_max = 4'096;
 
 std::string hex(mrt::ByteView bytes) { return mrt::to_hex(bytes); }
 
-std::string key_of(const Registration& registration) {
-  return std::string(key_prefix) + hex(registration.id) + hex(registration.node);
+std::string key_of(const RendezvousRecord& record) {
+  return std::string(key_prefix) + hex(record.registration.id) + hex(record.registration.node) +
+         (record.seen.is_v4() ? '4' : '6');
 }
 
 /// Keys of that very length, so that no reply is longer than it must be.
 std::string key_pattern() {
-  constexpr size_t digits = 2 * (sizeof(LookUpId) + sizeof(NodeTag));
+  constexpr size_t digits = 2 * (sizeof(LookUpId) + sizeof(NodeTag)) + 1;
   return std::string(key_prefix) + std::string(digits, '?');
 }
 
@@ -184,7 +185,7 @@ void RendezvousReplica::step(mrt::Instant now, RendezvousServer& server) {
 }
 
 void RendezvousReplica::tell(const RendezvousRecord& record) {
-  const std::string key = key_of(record.registration);
+  const std::string key = key_of(record);
   const std::string text = text_of(write_record(record));
   if (record.life_ms == 0) {
     ask(Awaited::nothing, {"DEL", key});

@@ -115,10 +115,12 @@ void RendezvousServer::introduce(mrt::Instant now, const LookUpId& id,
 
 void RendezvousServer::on_far_introduction(mrt::Instant now, const FarIntroduction& far,
                                            bool near) {
-  RendezvousTable::Entry* const known = table_.entry_of(far.id, far.node);
-  const bool here = known != nullptr && !known->foreign && known->lives(now) &&
-                    known->transaction == far.introduction.transaction;
-  if (here) introduce(now, far.id, *known, far.introduction, near);
+  for (const bool is_v4 : {true, false}) {
+    RendezvousTable::Entry* const known = table_.entry_of(far.id, far.node, is_v4);
+    const bool here = known != nullptr && !known->foreign && known->lives(now) &&
+                      known->transaction == far.introduction.transaction;
+    if (here) return introduce(now, far.id, *known, far.introduction, near);
+  }
 }
 
 void RendezvousServer::on_registration(mrt::Instant now, const mrt::Path& path,
@@ -150,7 +152,10 @@ void RendezvousServer::on_registration(mrt::Instant now, const mrt::Path& path,
       return refuse(path, transaction, RefusalCode::crowded);
   }
   ++stats_.registrations;
-  if (sharing_) sharing_->note(now, registration.id, *table_.entry_of(registration.id, node), true);
+  if (sharing_) {
+    const bool is_v4 = path.remote.is_v4();
+    sharing_->note(now, registration.id, *table_.entry_of(registration.id, node, is_v4), true);
+  }
   sweep_later(now);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(life).count();
   send(path,
@@ -173,7 +178,8 @@ void RendezvousServer::on_record(mrt::Instant now, RendezvousRecord record, bool
   Registration& registration = record.registration;
   const bool known = knows(record);
   if (record.life_ms == 0) {
-    RendezvousTable::Entry* const entry = table_.entry_of(registration.id, registration.node);
+    RendezvousTable::Entry* const entry = 
+        table_.entry_of(registration.id, registration.node, record.seen.is_v4());
     if (!known || !entry->foreign) return;
     entry->taken_back = true;
     entry->ends_at = now + cookie_life_max;

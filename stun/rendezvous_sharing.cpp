@@ -41,7 +41,7 @@ void RendezvousSharing::note(mrt::Instant now, const LookUpId& id, RendezvousTab
 void RendezvousSharing::wait(const LookUpId& id, RendezvousTable::Entry& entry) {
   if (std::exchange(entry.shared->waits, true)) return;
   if (waiting_.size() >= waiting_max) return begin();
-  waiting_.emplace_back(id, entry.where.node);
+  waiting_.push_back({id, entry.where.node, entry.path.remote.is_v4()});
 }
 
 void RendezvousSharing::introduce(const InstanceId& home, FarIntroduction far) {
@@ -49,7 +49,8 @@ void RendezvousSharing::introduce(const InstanceId& home, FarIntroduction far) {
 }
 
 bool RendezvousSharing::knows(RendezvousTable& table, const RendezvousRecord& record) const {
-  const auto* const known = table.entry_of(record.registration.id, record.registration.node);
+  const auto* const known = table.entry_of(record.registration.id, record.registration.node,
+                                           record.seen.is_v4());
   return known != nullptr && known->shared &&
          known->shared->datagram == write_rendezvous(record.registration);
 }
@@ -58,13 +59,14 @@ std::optional<RendezvousRecord> RendezvousSharing::poll_record(mrt::Instant now,
                                                                RendezvousTable& table) {
   if (waiting_.empty() && walk_) {
     walk_ = table.walk(*walk_, walked_at_once, [&](const LookUpId& id, auto& entry) {
-      if (!entry.foreign && now < entry.ends_at) waiting_.emplace_back(id, entry.where.node);
+      if (entry.foreign || now >= entry.ends_at) return;
+      waiting_.push_back({id, entry.where.node, entry.path.remote.is_v4()});
     });
   }
   while (!waiting_.empty()) {
     const Key key = waiting_.front();
     waiting_.pop_front();
-    RendezvousTable::Entry* const entry = table.entry_of(key.first, key.second);
+    RendezvousTable::Entry* const entry = table.entry_of(key.id, key.node, key.is_v4);
     if (entry == nullptr) continue;
     entry->shared->waits = false;
     if (entry->foreign || now >= entry->ends_at) continue;

@@ -45,7 +45,11 @@ class RendezvousSharing {
   std::optional<Errand> poll_introduction();
 
  private:
-  using Key = std::pair<LookUpId, NodeTag>;
+  struct Key {
+    LookUpId id;
+    NodeTag node;
+    bool is_v4;
+  };
 
   void wait(const LookUpId& id, RendezvousTable::Entry& entry);
 

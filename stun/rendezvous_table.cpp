@@ -66,7 +66,9 @@ RendezvousTable::Outcome RendezvousTable::put(mrt::Instant now, const LookUpId& 
   const auto network = networks_.find(id);
   if (network != networks_.end()) {
     for (Entry& known : network->second) {
-      if (known.where.node == entry.where.node) return replace(now, known, std::move(entry));
+      const bool same = known.where.node == entry.where.node &&
+                        known.path.remote.is_v4() == entry.path.remote.is_v4();
+      if (same) return replace(now, known, std::move(entry));
     }
   }
   if (network != networks_.end()) return add(now, network->second, std::move(entry));
@@ -109,17 +111,17 @@ RendezvousTable::Outcome RendezvousTable::add(mrt::Instant now, Entries& entries
   return Outcome::taken;
 }
 
-Entry* RendezvousTable::entry_of(const LookUpId& id, const NodeTag& node) {
+Entry* RendezvousTable::entry_of(const LookUpId& id, const NodeTag& node, bool is_v4) {
   const auto network = networks_.find(id);
   if (network == networks_.end()) return nullptr;
   for (Entry& entry : network->second) {
-    if (entry.where.node == node) return &entry;
+    if (entry.where.node == node && entry.path.remote.is_v4() == is_v4) return &entry;
   }
   return nullptr;
 }
 
 Entry* RendezvousTable::keep(mrt::Instant now, const Keep& keep, const mrt::Path& path) {
-  Entry* const entry = entry_of(keep.id, keep.node);
+  Entry* const entry = entry_of(keep.id, keep.node, path.remote.is_v4());
   if (entry == nullptr || entry->transaction != keep.transaction) return nullptr;
   // What the store says is no proof that anybody is at that address.
   if (entry->foreign || entry->path != path || !entry->lives(now)) return nullptr;

@@ -4,8 +4,9 @@
 // what comes here was signed, and came from where it says.
 //
 // 1. An entry is given out until its life ends and never after.
-// 2. One node has one entry in a network. An older word of its (by sequence, under one
-//    transaction) changes nothing; what was taken back does not come back by a late copy.
+// 2. One node has one entry of each address family in a network: it says its word twice to a
+//    server that has both. An older word of its (by sequence, under one transaction) changes
+//    nothing; what was taken back does not come back by a late copy.
 // 3. Nothing that lives is pushed out, but by a supernode of the same network with a higher epoch.
 // 4. At most entries_max are held, and entries_per_place_max of one address, those whose life has
 //    ended until the next sweep included.
@@ -77,8 +78,8 @@ class RendezvousTable {
   /// It lives on, or ends if it leaves, if it is known from there under that transaction; else
   /// nothing, and for a foreign one: a Keep shows neither a cookie nor a signature.
   Entry* keep(mrt::Instant now, const Keep& keep, const mrt::Path& path);
-  /// Whether it lives or not; nothing where it is not known.
-  Entry* entry_of(const LookUpId& id, const NodeTag& node);
+  /// Of the family of where it was seen. Whether it lives or not; nothing where it is not known.
+  Entry* entry_of(const LookUpId& id, const NodeTag& node, bool is_v4);
   /// Those that live, the highest epoch first. Good until the next call.
   std::vector<Entry*> find(mrt::Instant now, const LookUpId& id);
 

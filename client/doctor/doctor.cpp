@@ -148,7 +148,11 @@ void Doctor::examine(const std::vector<mrt::Address>& servers) {
 }
 
 ExitCode Doctor::tell() {
-  bool answered = examinations_.empty();
+  bool answered = false;
+  if (examinations_.empty()) {
+    say({"stun-server", false, "no socket here is of a family that the servers have",
+         "name another one by --stun HOST:PORT"});
+  }
   for (const auto& one : examinations_) {
     const NatFacts& facts = one->facts();
     answered = answered || !facts.answered.empty();

@@ -16,7 +16,7 @@ static constexpr uint32_t life_seconds = 7'200;
 
 PortMapping::PortMapping(uv_loop_t* loop, const Gateway& gateway, uint16_t port,
                          OnChanged on_changed, bool every)
-    : every_(every), on_changed_(std::move(on_changed)), limit_(new uv_timer_t) {
+    : own_(gateway.own), every_(every), on_changed_(std::move(on_changed)), limit_(new uv_timer_t) {
   uv_timer_init(loop, limit_);
   limit_->data = this;
   mrt::uv::SocketError error;
@@ -63,7 +63,8 @@ void PortMapping::on_event(mrt::Instant, const PortMapEvent& event) {
 void PortMapping::on_upnp(const UpnpResult& result) {
   if (closed_) return;
   auto external = result.external;
-  if (external && !is_plausible(*external, false)) external.reset();
+  const bool is_own = external && external->ip == own_.ip;
+  if (external && (is_own || !is_plausible(*external, false))) external.reset();
   state_[PortMapProtocol::upnp] = {result.found, external, result.refused};
   on_changed_();
 }

@@ -59,6 +59,7 @@ class PortMapping {
   void on_part_released();
   void end();
 
+  mrt::Address own_;
   bool every_;
   OnChanged on_changed_;
   PortMapState state_;

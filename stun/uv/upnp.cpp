@@ -125,13 +125,14 @@ struct Upnp::Shared {
   std::condition_variable changed;
   uv_async_t* async = nullptr;  // none once the loop's side has gone
   bool unwanted = false, ending = false;
-  bool mapped = false, ended = false;
+  bool mapped = false, mapping = false, ended = false;
   std::optional<UpnpResult> news;
 
   void tell(const UpnpResult& result) {
     const std::lock_guard lock(mutex);
     news = result;
     mapped = result.external.has_value();
+    mapping = false;
     if (async != nullptr) uv_async_send(async);
   }
   /// Whether there is still something to do after that time.
@@ -140,9 +141,11 @@ struct Upnp::Shared {
     changed.wait_for(lock, time, [this] { return ending; });
     return !ending;
   }
-  bool is_wanted() {
+  /// Whether to ask the gateway (again). What is mapped is held, for others know the address.
+  bool begins_mapping(bool again) {
     const std::lock_guard lock(mutex);
-    return !unwanted && !ending;
+    mapping = !ending && (again || !unwanted);
+    return mapping;
   }
 
   void run() {
@@ -152,7 +155,7 @@ struct Upnp::Shared {
     do {
       // What was refused, or is not there any more, is looked for anew.
       if (!result.external) result.found = igd.emplace().discover(gateway);
-      if (!is_wanted()) break;
+      if (!begins_mapping(result.external.has_value())) break;
       mrt::Address given = result.external.value_or(mrt::Address{});
       result.refused = result.found ? igd->map(port, life_seconds, given) : 0;
       const bool is_mapped = result.found && result.refused == 0;
@@ -221,7 +224,7 @@ void Upnp::release(std::function<void()> done) {
   {
     const std::lock_guard lock(shared_->mutex);
     shared_->ending = true;
-    waits = shared_->mapped && !shared_->ended;
+    waits = (shared_->mapped || shared_->mapping) && !shared_->ended;
   }
   shared_->changed.notify_all();
   if (!waits) return done();

@@ -29,7 +29,7 @@ class Upnp {
   using OnResult = std::function<void(const UpnpResult&)>;
 
   /// Begins. The mapping is asked for `life_seconds` and renewed at half of them, unless
-  /// do_without() was said before it is made.
+  /// do_without() was said before it was asked for.
   Upnp(uv_loop_t* loop, const Gateway& gateway, uint16_t port, uint32_t life_seconds,
        OnResult on_result);
   ~Upnp();

@@ -235,12 +235,12 @@ TEST_CASE(
   SharedServers world;
   auto& first = world.add();
   world.key(1);
-  const std::string key = "thuban:1:" + std::string(96, 'a');
+  const std::string key = "thuban:1:" + std::string(97, 'a');
   const RendezvousRecord record{{77}, supernode, 60'000, world.registration(first, 1, supernode)};
   world.store.values[key] = {text_of(record)};
-  world.store.values["thuban:1:" + std::string(96, 'b')] = {std::string(1'000'000, '\1'),
+  world.store.values["thuban:1:" + std::string(97, 'b')] = {std::string(1'000'000, '\1'),
                                                             world.now + 60s};
-  world.store.values["thuban:1:" + std::string(96, 'c')] = {"", world.now + 60s};
+  world.store.values["thuban:1:" + std::string(97, 'c')] = {"", world.now + 60s};
   world.store.values["thuban:1:much" + std::string(9'999, 'c')] = {"", world.now + 60s};
   world.bring_up(first);
   world.run(100ms);

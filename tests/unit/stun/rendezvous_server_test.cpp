@@ -249,6 +249,29 @@ TEST_CASE("who keeps on is found for ever, who stops for its life and no longer"
   CHECK(refusal(world.tell(supernode_address, keep)) == RefusalCode::unknown);
 }
 
+TEST_CASE("who comes by both families is found by both, and each registration is kept") {
+  World world;
+  const Address by_v6 = *Address::parse("[2001:db8::5]:7777");
+  for (const Address& from : {supernode_address, by_v6}) {
+    Registration said = world.registration(from);
+    said.transaction = from.port + from.ip[15];
+    world.enrol(from, said);
+  }
+  for (int i = 0; i < 5; ++i) {
+    world.now += 15s;
+    while (world.server.next_timeout() <= world.now) world.server.on_timeout(world.now);
+    for (const Address& from : {supernode_address, by_v6}) {
+      const Keep keep{uint64_t{from.port} + from.ip[15], world.key.id(), {1}};
+      const auto sent = world.tell(from, keep);
+      REQUIRE(sent.size() == 1);
+      CHECK(std::holds_alternative<Registered>(sent[0].message));
+    }
+  }
+  const Found found = world.found(looker_address);
+  REQUIRE(found.supernodes.size() == 2);
+  CHECK(found.supernodes[0].seen->is_v4() != found.supernodes[1].seen->is_v4());
+}
+
 TEST_CASE("a server that was restarted says so at the next word of a supernode") {
   World world;
   world.enrol(supernode_address, world.registration(supernode_address));
