@@ -48,8 +48,10 @@ void Node::State::keep_warm(mrt::Instant now) {
   introductions.tries = std::move(wanted);
   for (auto& [node, one] : introductions.tries) {
     if (one.next <= now) {
-      // A holder is served by the supernode as well.
-      const bool goes_on = one.tries < warm_tries_max || is_successor(*roster.find(node));
+      // A holder is served by the supernode as well: it is called seldom, and then twice, since a
+      // search for a port begins with the second call (OVERLAY.md 4.10).
+      const bool goes_on = one.tries < warm_tries_max || is_successor(*roster.find(node)) ||
+                           (one.tries > warm_tries_max && one.tries % 2 == 0);
       one.next = now + (goes_on ? warm_retry : unreachable_for);
       one.ask_at = roster.find(node)->behind_nat ? now : now + introduce_after;
       ++one.tries;

@@ -34,7 +34,7 @@ void Node::State::start_join(mrt::Instant now, JoinSearch wanted) {
   // For those who were lost: what was found then is wanted again, or another star is.
   if (rendezvous) rendezvous->stop_looking();
   if (search->look_up_ends != mrt::Instant{}) {
-    rendezvous->look_up(now, told_of_self(stun::told_max));
+    rendezvous->look_up(now, told_of_self(stun::told_by_looker_max));
   }
   try_targets(now);
 }

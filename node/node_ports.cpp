@@ -27,7 +27,7 @@ bool Node::State::note_introduced(mrt::Instant now, const stun::SeenHost& far) {
   if (ports.introduced.size() >= introduced_max) return false;
   // What it knows of its own NAT by now.
   const bool both = far.symmetric == (stun_port.symmetric() == true);
-  if (both && ports.search.seeks(far.address)) end_port_search();
+  if (both && ports.search.is_for(far.address)) end_port_search();
   const auto known = ports.introduced.try_emplace(far.address, now).first;
   return known->second + introduction_patience <= now && search_port(now, far);
 }
@@ -68,10 +68,15 @@ void Node::State::search_candidate(mrt::Instant now) {
   if (!search) return;
   if (search->calls_end <= now) search->calls_end = mrt::never;
   if (search->calls_end != mrt::never || search->seen.empty()) return;
+  // A member that shows the way to them is not one of them.
+  const auto is_sought = [this](const mrt::Address& address) {
+    return std::any_of(search->seen.begin(), search->seen.end(),
+                       [&](const stun::SeenHost& one) { return one.address.ip == address.ip; });
+  };
   const bool answered =
-      std::any_of(search->tried.begin(), search->tried.end(), [this](const auto& tried) {
+      std::any_of(search->tried.begin(), search->tried.end(), [&](const auto& tried) {
         const auto link = links.find(tried.second);
-        return link != links.end() && link->second.connected;
+        return link != links.end() && link->second.connected && is_sought(tried.first);
       });
   if (answered) return;
   for (const stun::SeenHost& one : search->seen) {
@@ -80,7 +85,9 @@ void Node::State::search_candidate(mrt::Instant now) {
     // Somebody is found, and only the way is not: who waits for it does so until the odds are used
     // up. Who has lost its star does not: what is registered there may be gone.
     if (search->command == CommandId{}) return;
-    search->deadline = std::max(search->deadline, now + port_search_time);
+    // For one of them: with several, or a server that names ever new ones, it would never end.
+    const mrt::Instant latest = search->started + join_time_max + port_search_time;
+    search->deadline = std::max(search->deadline, std::min(now + port_search_time, latest));
     if (search->look_up_ends != mrt::Instant{}) search->look_up_ends = search->deadline;
     return;
   }

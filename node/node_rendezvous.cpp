@@ -26,7 +26,7 @@ void Node::State::run_servers(mrt::Instant now) {
     rendezvous->leave(now);
   }
   if (search && rendezvous->is_looking()) {
-    rendezvous->look_up(now, told_of_self(stun::told_max));  // what has changed
+    rendezvous->look_up(now, told_of_self(stun::told_by_looker_max));  // what has changed
   } else if (lost_sought_until <= now) {
     rendezvous->stop_looking();
   }
@@ -39,7 +39,7 @@ void Node::State::run_servers(mrt::Instant now) {
 void Node::State::seek_lost(mrt::Instant now) {
   if (!rendezvous || search) return;
   if (lost_sought_until <= now) rendezvous->stop_looking();  // what was found then is called again
-  rendezvous->look_up(now, told_of_self(stun::told_max));
+  rendezvous->look_up(now, told_of_self(stun::told_by_looker_max));
   lost_sought_until = now + lost_look_up_time;
 }
 
@@ -98,7 +98,11 @@ JoinFailure Node::State::why_nobody_answered() const {
 void Node::State::on_candidates(mrt::Instant now, const stun::CandidatesFound& found) {
   if (!search) {
     if (quitting || !is_supernode()) return;
-    for (const mrt::Address& address : found.addresses) open_link(now, address, Purpose::meet);
+    for (const mrt::Address& address : found.addresses) {
+      if (named_calls.is_spent(now)) break;
+      named_calls.spend(now);
+      open_link(now, address, Purpose::meet);
+    }
     return;
   }
   if (search->seen.empty() && !found.seen.empty()) search->calls_end = now + call_patience;

@@ -441,6 +441,8 @@ struct Node::State {
   std::set<NodeId> banned;
   std::map<NodeId, LostPeer> lost;
   mrt::Instant lost_sought_until{};         // at the rendezvous servers
+  // Those whom they name then are called: all at once, and of ever new ones no more than a few.
+  mrt::Allowance named_calls{3, join_addresses_max};
   std::map<NodeId, mrt::Instant> arrivals;  // a member: when those came who came after it
   mrt::Instant elders_since{};  // whoever was lost before, nobody ranked before this node misses
   mrt::Instant next_merge{};    // a member: when it may tell its supernode of a higher star again

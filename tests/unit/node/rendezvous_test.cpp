@@ -3,7 +3,9 @@
 // How nodes find each other by rendezvous servers (WIRE.md 9).
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
+#include <deque>
 
 #include "mrt/handshake.h"
 #include "node/allowed.h"
@@ -45,6 +47,44 @@ class Driven final : public Actor {
   mrt::Instant next_timeout() const override { return machine.next_timeout(); }
 
   M machine;
+};
+
+/// A server that answers a question ten times, each time with other addresses.
+class Liar final : public Actor {
+ public:
+  using Actor::Actor;
+  static mrt::Address nth(size_t i) {
+    return mrt::Address::v4(45, 1, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i), 7000);
+  }
+
+  void on_datagrams(mrt::Instant, const mrt::Path& path, size_t, mrt::MutableBytes bytes) override {
+    const auto said = stun::parse_rendezvous(bytes);
+    const auto* find = said ? std::get_if<stun::Find>(&*said) : nullptr;
+    for (int answer = 0; find != nullptr && answer < 10; ++answer) {
+      stun::Found found{find->transaction, path.remote, {}};
+      for (uint8_t node = 50; node < 54; ++node) {
+        stun::Whereabouts& one = found.supernodes.emplace_back();
+        one.node = {node};
+        for (int i = 0; i < 8; ++i) one.told.push_back(nth(told++));
+      }
+      answers_.emplace_back(path, stun::write_rendezvous(found));
+    }
+  }
+  void on_timeout(mrt::Instant) override {}
+  std::optional<mrt::Transmit> poll_transmit(mrt::Instant, mrt::MutableBytes buffer) override {
+    if (answers_.empty()) return std::nullopt;
+    const auto [path, bytes] = std::move(answers_.front());
+    answers_.pop_front();
+    std::copy(bytes.begin(), bytes.end(), buffer.begin());
+    return mrt::Transmit{path, bytes.size(), bytes.size(), mrt::Ecn::not_ect};
+  }
+  void take_events(mrt::Instant) override {}
+  mrt::Instant next_timeout() const override { return mrt::never; }
+
+  size_t told = 0;
+
+ private:
+  std::deque<std::pair<mrt::Path, mrt::Bytes>> answers_;
 };
 
 stun::RendezvousKey key_of(uint8_t number = 9) {
@@ -313,6 +353,23 @@ TEST_CASE("of those whom `A` names the last are let in") {
   CHECK(due.back() == remote(2));
   CHECK(allowed.take_due(start + node::allowed_for).empty());
   CHECK(allowed.next_timeout() == mrt::never);
+}
+
+TEST_CASE("a server that names ever more addresses has few of them called") {
+  Town town;
+  Liar liar{town.stage, other_server};
+  const auto anna = town.settle(1, true);
+  Hostile carl{town.stage, remote(5), 5};
+  carl.join(anna->at());
+  town.stage.run(milliseconds(300));
+  REQUIRE((*anna)->peers().size() == 2);
+  carl.hang_up(mrt::CloseCode{0x100});
+  town.stage.run(seconds(5));
+  REQUIRE(liar.told > 300);
+  size_t called = 0;
+  for (size_t i = 0; i < liar.told; ++i) called += town.stage.sent_to(Liar::nth(i)) > 0 ? 1 : 0;
+  CHECK(called > 0);
+  CHECK(called <= join_addresses_max + 5 * 3);
 }
 
 TEST_CASE("a supernode that has lost somebody asks its servers who else leads the network") {

@@ -4,6 +4,7 @@
 // rendezvous server that sees both, and those who would have them knock at others' doors.
 #include <doctest/doctest.h>
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -125,11 +126,10 @@ struct Town {
       const Address from = batch->path.local.port == 7701 ? server_second : server_address;
       carry(from, batch->path.remote, mrt::ByteView(buffer).first(batch->size));
     }
-    for (stun::RendezvousClient& one : lookers) {
-      const size_t number = static_cast<size_t>(&one - lookers.data());
-      while (const auto batch = one.poll_transmit(now, buffer))
-        carry(looker_at(number), batch->path.remote, mrt::ByteView(buffer).first(batch->size));
-      while (one.poll_event()) {
+    for (Looker& one : lookers) {
+      while (const auto batch = one.client.poll_transmit(now, buffer))
+        carry(one.at, batch->path.remote, mrt::ByteView(buffer).first(batch->size));
+      while (one.client.poll_event()) {
       }
     }
   }
@@ -138,8 +138,8 @@ struct Town {
       machine.on_datagrams(now, {local, from}, mrt::Ecn::not_ect, bytes.size(), bytes);
     };
     if (to == server_address || to == server_second) return give(service, to);
-    for (size_t i = 0; i < lookers.size(); ++i) {
-      if (looker_at(i) == to) return give(lookers[i], to);
+    for (Looker& one : lookers) {
+      if (one.at == to) return give(one.client, to);
     }
     for (auto& house : houses) {
       if (house->outer.ip != to.ip) continue;
@@ -160,7 +160,7 @@ struct Town {
       Instant next = wire.empty() ? mrt::never : wire.begin()->first;
       next = std::min(next, service.next_timeout());
       for (const auto& house : houses) next = std::min(next, house->node->next_timeout());
-      for (const auto& one : lookers) next = std::min(next, one.next_timeout());
+      for (const Looker& one : lookers) next = std::min(next, one.client.next_timeout());
       if (next > end) break;
       now = std::max(now, next);
       while (!wire.empty() && wire.begin()->first <= now) {
@@ -174,19 +174,26 @@ struct Town {
         house->node->on_timeout(now);
         CHECK(house->node->is_consistent());
       }
-      for (auto& one : lookers) {
-        if (one.next_timeout() <= now) one.on_timeout(now);
+      for (Looker& one : lookers) {
+        if (one.client.next_timeout() <= now) one.client.on_timeout(now);
       }
     }
     now = end;
   }
-  /// Somebody who asks for the star and never comes, from a host of his own.
-  void add_looker(const Address& told) {
-    stun::RendezvousClient& one = lookers.emplace_back(
-        stun::RendezvousClientConfig{{server_address}, {static_cast<uint8_t>(lookers.size())}},
-        mrt::seed_from(lookers.size()));
+  /// Speaks with the server and with nobody else.
+  struct Looker {
+    Address at;
+    stun::RendezvousClient client;
+  };
+  stun::RendezvousClient& add_looker(const Address& at) {
+    const auto number = static_cast<uint8_t>(lookers.size());
+    stun::RendezvousClient& one =
+        lookers
+            .emplace_back(Looker{
+                at, stun::RendezvousClient({{server_address}, {number}}, mrt::seed_from(number))})
+            .client;
     one.set_key(now, key_of());
-    one.look_up(now, {{told}, true});
+    return one;
   }
   static Address looker_at(size_t number) {
     return Address::v4(192, 0, 2, static_cast<uint8_t>(number + 1), 4000);
@@ -197,7 +204,7 @@ struct Town {
   uint8_t next_number = 0;
   stun::RendezvousService service;
   std::vector<std::unique_ptr<House>> houses;
-  std::vector<stun::RendezvousClient> lookers;
+  std::deque<Looker> lookers;
   struct Flying {
     Address from, to;
     Bytes bytes;
@@ -294,6 +301,47 @@ TEST_CASE("members come together whose supernode sees both, of whom one has a sy
   CHECK(path_to_ben() == PathKind::direct);
 }
 
+TEST_CASE("another one who looks from behind the same NAT ends nobody's search") {
+  int met = 0;
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    Met all(port_restricted, symmetric, seed);
+    all.town.run(1'500ms);
+    REQUIRE(all.ben->spares_opened > 0);
+    all.town.add_looker({all.ben->outer.ip, 3'999}).look_up(all.town.now, {});
+    all.town.run(13s);
+    met += all.ben->has_joined ? 1 : 0;
+  }
+  CHECK(met >= 2);
+}
+
+TEST_CASE("a member that shows the way to a supernode keeps nobody from the search for its port") {
+  Town town;
+  House& anna = town.settle(symmetric, true);
+  town.run(3s);
+  House& carl = town.settle({Depends::on_nothing, Depends::on_nothing}, false);
+  carl.node->join(town.now, CommandId{1}, {}, std::nullopt, true);
+  town.run(3s);
+  REQUIRE(carl.has_joined);
+  House& ben = town.settle(port_restricted, false);
+  const Address carls = carl.nat.send_out(town.now, carl.own, server_address);
+  ben.node->join(town.now, CommandId{1}, {carls}, std::nullopt, true);
+  town.run(15s);
+  CHECK(anna.spares_opened > 0);
+  CHECK(ben.has_joined);
+}
+
+TEST_CASE("however many are registered who are not there, a join ends") {
+  Town town;
+  for (size_t i = 0; i < 4; ++i) town.add_looker(Town::looker_at(i)).enrol(town.now, 1, {{}, true});
+  town.run(3s);
+  House& ben = town.settle(port_restricted, false);
+  ben.node->join(town.now, CommandId{1}, {}, std::nullopt, true);
+  town.run(12s);
+  CHECK(ben.failure.empty());
+  town.run(11s);
+  CHECK(ben.failure.starts_with("nobody answered"));
+}
+
 TEST_CASE("who quits opens no more ports and gives up those that wait") {
   const std::pair<NatSpec, NatSpec> pairs[] = {{symmetric, port_restricted},
                                                {port_restricted, symmetric}};
@@ -317,8 +365,10 @@ TEST_CASE(
     House& anna = town.settle(spec, true);
     town.run(3s);
     const Address victim = Address::v4(198, 51, 100, 1, 53);
-    town.lookers.reserve(20);
-    for (int i = 0; i < 20; ++i) town.add_looker(victim);
+    // They ask for the star and never come, each from a host of its own.
+    for (size_t i = 0; i < 20; ++i) {
+      town.add_looker(Town::looker_at(i)).look_up(town.now, {{victim}, true});
+    }
     const size_t before = town.sent_to(victim);
     town.run(30s);
     // Three tiny packets each second, to the one address that they name.
