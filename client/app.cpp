@@ -24,6 +24,8 @@ namespace {
 // (node::quit_time_max); what is then left are a disk and a terminal that may not answer.
 constexpr std::chrono::milliseconds leave_time_max{1350};
 constexpr int flush_milliseconds_max = 100;
+// Long enough for what a thread does at most (a key is stretched), and within what `Q` may take.
+constexpr uint64_t close_milliseconds_max = 300;
 // Many may join at once; the peers are written down once.
 constexpr std::chrono::milliseconds remember_time{1000};
 // A host that changes networks loses and gets several addresses, and then its default route. One
@@ -89,7 +91,19 @@ App::~App() {
   moved_.reset();
   signals_.reset();
   console_.reset();
-  // What was let go of is closed in the next turn.
+  // What was let go of is closed in the next turn. A disk that hangs is not waited for.
+  uv_timer_t limit;
+  uv_timer_init(&loop_, &limit);
+  limit.data = this;
+  uv_timer_start(
+      &limit,
+      [](uv_timer_t* timer) {
+        _exit(static_cast<int>(static_cast<App*>(timer->data)->exit_code_));
+      },
+      close_milliseconds_max, 0);
+  uv_unref(reinterpret_cast<uv_handle_t*>(&limit));
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  uv_close(reinterpret_cast<uv_handle_t*>(&limit), nullptr);
   uv_run(&loop_, UV_RUN_DEFAULT);
   uv_loop_close(&loop_);
 }
@@ -112,7 +126,7 @@ ExitCode App::run() {
       Listening{node().id(), node().nick(), session_->addresses().front(), options_.network});
   task_.on_start(*this);
   uv_run(&loop_, UV_RUN_DEFAULT);
-  console_->flush(flush_milliseconds_max);
+  console_->flush(flush_time());
   // A name that is still being resolved would be waited for.
   if (servers_->is_busy()) _exit(static_cast<int>(exit_code_));
   return exit_code_;
@@ -300,7 +314,7 @@ Invited App::invite() const {
 }
 
 void App::fail(node::ErrorCode code, const std::string& message, const std::string& command) {
-  view_->show(Failed{code, message, command});
+  view_->show(Failed{code, without_invites(message), command});
 }
 
 void App::on_event(const node::Event& event) {
@@ -422,6 +436,7 @@ void App::on_signal(int number) {
 }
 
 void App::on_interrupt(const std::string& reason) {
+  interrupted_ = true;
   if (leaving_) end_at_once(ExitCode::interrupted);
   leave(task_.interrupted(), reason);
 }
@@ -457,12 +472,19 @@ void App::finish() {
   if (gateway_port_) gateway_port_->close(on_closed);
 }
 
+/// What a command was run for is waited for until it is read, as by any program; a signal ends
+/// that.
+int App::flush_time() const {
+  return task_.is_talkative() || interrupted_ ? flush_milliseconds_max : -1;
+}
+
 void App::end_at_once(ExitCode code) {
   if (!finished_) {
     task_.on_end();
     view_->show(Ended{reason_});
   }
-  console_->flush(flush_milliseconds_max);
+  signals_.reset();
+  console_->flush(flush_time());
   _exit(static_cast<int>(code));
 }
 

@@ -130,6 +130,7 @@ class App {
   void on_signal(int number);
   void on_interrupt(const std::string& reason);
   void finish();
+  int flush_time() const;
   [[noreturn]] void end_at_once(ExitCode code);
 
   Options options_;
@@ -162,6 +163,7 @@ class App {
   bool open_told_ = false;  // since it is in this star
   bool leaving_ = false;
   bool finished_ = false;
+  bool interrupted_ = false;
 };
 
 /// The exit code that an error means for a command of the command line.

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "client/demo_show.h"
 #include "mrt/base/random.h"
@@ -260,17 +261,21 @@ void DemoShow::kill_supernode() {
 
 void DemoShow::chat_while_leaderless(const std::vector<size_t>& marks) {
   const auto nodes = alive();
+  // On a busy host one of them may notice late, go on alone for a moment, and come back.
   const auto all_migrated = [&] {
+    std::set<std::string> followed;
     for (size_t i = 0; i < nodes.size(); ++i) {
-      if (nodes[i]->last("migrated", marks[i]) == nullptr) return false;
+      const auto* event = nodes[i]->last("migrated", marks[i]);
+      if (event == nullptr) return false;
+      followed.insert(event->body.value("to", ""));
     }
-    return true;
+    return followed.size() == 1;
   };
   for (size_t i = 0; i < leaderless_messages_max && !all_migrated(); ++i) {
     say(*nodes[i % nodes.size()], fmt::format("anyone there? ({})", i + 1));
     loop_.pause(leaderless_pause_ms);
   }
-  await("the others following a new supernode", all_migrated);
+  await("the others following one new supernode", all_migrated);
 }
 
 void DemoShow::show_take_over(uint64_t killed_at, const std::vector<size_t>& marks) {
@@ -282,9 +287,6 @@ void DemoShow::show_take_over(uint64_t killed_at, const std::vector<size_t>& mar
     const double works = ms_between(killed_at, event->at);
     const double noticed = std::max(0.0, works - event->body.value("ms", 0.0));
     const std::string to = by_node(event->body.value("to", "")).nick();
-    if (!successor.empty() && to != successor) {
-      throw DemoStopped{1, "the others following one new supernode"};
-    }
     successor = to;
     figures_.noticed_ms = std::max(figures_.noticed_ms, noticed);
     figures_.take_over_ms = std::max(figures_.take_over_ms, works);

@@ -35,17 +35,22 @@ std::string with_home(const std::string& path) {
   return path.starts_with("~/") && home ? home + path.substr(1) : path;
 }
 
+bool is_quit(std::string_view line) {
+  const auto parsed = parse_command(line);
+  const auto* command = std::get_if<Command>(&parsed);
+  return command != nullptr && std::holds_alternative<Quit>(*command);
+}
+
 }  // namespace
 
 std::string told_line(std::string_view line) {
   static constexpr size_t told_max = 256;
   std::string out;
-  const size_t invite = std::min(line.find(invite_prefix), line.size());
-  for (std::string_view rest = trim(line.substr(0, invite));
-       !rest.empty() && out.size() < told_max;) {
+  const std::string told = without_invites(trim(line));
+  for (std::string_view rest = told; !rest.empty() && out.size() < told_max;) {
     append_utf8(out, take_character(rest));
   }
-  return invite < line.size() ? fmt::format("{} {}...", out, invite_prefix) : out;
+  return out;
 }
 
 Interpreter::Interpreter(App& app) : app_(app), held_up_(app.loop()), patience_(app.loop()) {}
@@ -86,6 +91,7 @@ void Interpreter::on_line(std::optional<std::string_view> line) {
   }
   if (!has_room()) {
     waiting_.emplace_back(*line);
+    if (is_quit(*line)) end_in_time();
     return check_full();
   }
   const auto parsed = parse_command(*line);
@@ -129,6 +135,12 @@ void Interpreter::on_input_end() {
 void Interpreter::quit() {
   if (waiting_.empty() && heard_ >= said_) return app_.leave(ExitCode::done, "quit");
   quitting_ = true;
+  end_in_time();
+}
+
+/// From the first time on: what comes back meanwhile wins no more.
+void Interpreter::end_in_time() {
+  if (patience_.is_armed()) return;
   patience_.arm(joining_ ? patience_with_join : patience_with_messages,
                 [this] { give_up_waiting(); });
 }
@@ -162,6 +174,9 @@ void Interpreter::end_join() {
 }
 
 void Interpreter::carry_out_waiting() {
+  // A line that fails at once comes back here: the loop below goes on with the next.
+  if (carrying_out_) return;
+  carrying_out_ = true;
   while (!joining_ && !waiting_.empty() && has_room()) {
     const std::string line = std::move(waiting_.front());
     waiting_.pop_front();
@@ -175,6 +190,7 @@ void Interpreter::carry_out_waiting() {
       carry_out(std::get<Command>(parsed), told_line(line));
     }
   }
+  carrying_out_ = false;
   if (quitting_ || (input_ended_ && !joining_)) return quit();
   check_full();
 }

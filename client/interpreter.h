@@ -60,6 +60,7 @@ class Interpreter {
   void carry_out(const Command& command, std::string line);
   void carry_out_waiting();
   void quit();
+  void end_in_time();
   void give_up_waiting();
   void end_join();
   void check_full();
@@ -75,6 +76,7 @@ class Interpreter {
   uint64_t heard_ = 0;  // of the last that came back
   bool full_ = false;
   bool quitting_ = false;
+  bool carrying_out_ = false;  // what waits
   Deadline held_up_;
   Deadline patience_;
 };

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "client/text.h"
 #include "mrt/base/check.h"
@@ -100,6 +101,22 @@ std::optional<Invite> parse_invite(std::string_view text, std::string& why) {
     return std::nullopt;
   }
   return read_body(mrt::Reader(body.subspan(1)));
+}
+
+std::string without_invites(std::string_view text) {
+  const auto is_in_invite = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; };
+  const auto same = [](unsigned char a, unsigned char b) { return std::tolower(a) == b; };
+  std::string out;
+  while (true) {
+    const auto found =
+        std::search(text.begin(), text.end(), invite_prefix.begin(), invite_prefix.end(), same);
+    const auto body = found == text.end() ? found : found + invite_prefix.size();
+    out.append(text.begin(), body);
+    const auto end = std::find_if_not(body, text.end(), is_in_invite);
+    if (end != body) out += "...";
+    if (end == text.end()) return out;
+    text.remove_prefix(static_cast<size_t>(end - text.begin()));
+  }
 }
 
 }  // namespace client

@@ -27,6 +27,8 @@
 namespace client {
 
 inline constexpr std::string_view invite_prefix = "thuban:";
+/// For messages and logs: of each invite in it, whole or cut, nothing is left but its prefix.
+std::string without_invites(std::string_view text);
 inline constexpr std::string_view network_default = "default";
 /// A host's own addresses and some of its star; more would not be tried in time.
 inline constexpr size_t invite_addresses_max = 8;

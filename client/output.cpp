@@ -105,13 +105,15 @@ void Output::break_off(int error) {
 }
 
 void Output::flush(int milliseconds_max) {
-  const uint64_t end = uv_hrtime() + static_cast<uint64_t>(milliseconds_max) * 1'000'000;
+  const bool limited = milliseconds_max >= 0;
+  const uint64_t end =
+      limited ? uv_hrtime() + static_cast<uint64_t>(milliseconds_max) * 1'000'000 : UINT64_MAX;
   write_waiting();
   while (!waiting_.empty() && !broken_) {
     const uint64_t now = uv_hrtime();
     if (now >= end) return;
     pollfd ready{fd_, POLLOUT, 0};
-    poll(&ready, 1, static_cast<int>((end - now) / 1'000'000 + 1));
+    poll(&ready, 1, limited ? static_cast<int>((end - now) / 1'000'000 + 1) : -1);
     write_waiting();
   }
 }

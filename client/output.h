@@ -38,7 +38,8 @@ class Output {
   size_t columns() const;
   /// Pieces of output that were dropped since the last call.
   uint64_t take_dropped();
-  /// Waits until all is written, at most so long. For the end of the program.
+  /// Waits until all is written, at most so long; below 0 without a limit. For the end of the
+  /// program.
   void flush(int milliseconds_max);
 
  private:

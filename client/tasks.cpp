@@ -69,6 +69,10 @@ std::unique_ptr<GetTask> GetTask::create(Options& options, std::string& why) {
 }
 
 void GetTask::on_joined(App& app) {
+  // As the node understands it; what is ambiguous or not there ends this run at once.
+  for (const node::FileRow& row : app.node().files()) {
+    if (row.name == what_ || row.hash.to_string().starts_with(what_)) hash_ = row.hash;
+  }
   app.node().download(app.now(), app.command(app.options().verb_text + ' ' + what_), what_);
 }
 
@@ -97,6 +101,7 @@ void GetTask::on_further(App& app, const node::Event& event) {
     app.leave(misplaced_ ? ExitCode::failed : ExitCode::done, "done");
   } else if (const auto* progress = std::get_if<node::DownloadProgress>(&event)) {
     hash_ = progress->hash;
+    watch_holders(app);
   } else if (std::holds_alternative<node::FileWithdrawn>(event) ||
              std::holds_alternative<node::FileOffered>(event)) {
     watch_holders(app);

@@ -48,7 +48,7 @@ class GetTask final : public OneShot {
 
   std::string what_;
   std::optional<std::string> final_path_;
-  std::optional<node::FileHash> hash_;  // since the first bytes came
+  std::optional<node::FileHash> hash_;  // of what is fetched
   std::unique_ptr<Deadline> lonely_;
   bool misplaced_ = false;
 };

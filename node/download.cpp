@@ -108,11 +108,16 @@ void Download::adapt_window(mrt::Duration latency) {
   if (latency > latency_high) window_ = std::max(window_ - 1, window_chunks_min);
 }
 
-/// A wrong chunk: who said it was his, or, where nobody knows him, who was asked.
+/// A wrong chunk: who said it was his. Nobody knows him where the supernode's cache had it, into
+/// which anybody may have it put what he sends: it is asked for fresh, and then it is his who was
+/// asked.
 void Download::blame(const NodeId& sender, uint64_t chunk) {
-  const NodeId id = holders_.contains(sender) ? sender : asked_.at(chunk).holder;
+  const bool known = holders_.contains(sender);
+  const bool was_fresh = suspects_.contains(chunk);
+  const NodeId id = known ? sender : asked_.at(chunk).holder;
   suspects_[chunk] = id;
   ask_again(chunk);
+  if (!known && !was_fresh) return;
   Holder& holder = holders_.at(id);
   if (++holder.bad_chunks < bad_chunks_max) return;
   exclude(id, {FileFault::integrity, "what the holders sent is not what the hash says"});

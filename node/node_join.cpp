@@ -248,7 +248,19 @@ void Node::State::adopt(const mrt::NetworkKey& key) {
 }
 
 /// A supernode takes this node in: from here on it is its member.
+/// Where no star comes by counting: from there its members would soon count beyond what a message
+/// holds.
+static bool is_beyond_counting(const Welcome& message) {
+  const auto is_far = [](Epoch epoch, Seq seq) {
+    return epoch.value > epoch_max / 2 || seq.value > seq_max / 2;
+  };
+  return is_far(message.epoch, message.delivered) || is_far({}, message.kept) ||
+         std::any_of(message.line.begin(), message.line.end(),
+                     [&](const ViewMark& mark) { return is_far(mark.epoch, mark.last); });
+}
+
 void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& message) {
+  if (is_beyond_counting(message)) return violation(now, link, "counts beyond any star");
   const bool asked = search && link.asks == Purpose::join;
   const bool gathered =
       migration.phase() == Migration::Phase::following && migration.awaited() == link.peer;
@@ -334,12 +346,9 @@ void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& messag
   synced = false;
   uplink_id = id;
   roster_due = stable_due = mrt::never;
-  std::vector<mrt::ConnectionId> members;
-  for (auto& [other, l] : links) {
-    if (l.member) members.push_back(other);
-    l.member = false;
-  }
+  for (auto& [other, l] : links) l.member = false;
   standing.clear();
+  roster.begin_list();
   if (old_uplink != mrt::ConnectionId{} && old_uplink != id && links.contains(old_uplink)) {
     drop_link(now, old_uplink, close_superseded, "another supernode is followed");
   }
@@ -469,6 +478,7 @@ void Node::State::consider_other_star(mrt::Instant now, Epoch other_epoch, const
   if (search || quitting || !migration.is_steady()) return;
   if (other == supernode || banned.contains(other)) return;
   if (left_nodes.contains(now, other)) return;
+  if (other_epoch.value > epoch_max / 2) return;  // its Welcome would not be believed
   if (std::pair(other_epoch, other) < std::pair(epoch, supernode)) return;
   JoinSearch wanted;
   wanted.targets = usable(addresses, true);

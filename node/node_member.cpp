@@ -197,7 +197,9 @@ void Node::State::on_tell_result(mrt::Instant now, Link& link, const TellResult&
   if (link.member && message.to != link.peer) return violation(now, link, "answers for another");
   if (message.from != self) {
     Link* from = is_supernode() ? link_to(message.from) : nullptr;
-    if (from && from->member) send(now, *from, message);
+    // As for a Tell: nobody is too slow for the network because of what another one says.
+    const bool has_room = from && from->member && from->outbox_bytes <= outbox_bytes_for_tells;
+    if (has_room) send(now, *from, message);
     return;
   }
   const auto command = tells.end(message.number, message.to);

@@ -56,6 +56,8 @@ class Roster {
 
   // Both.
   void clear();
+  /// A full list follows, whatever came of another one.
+  void begin_list() { in_full_.clear(); }
   const RosterEntry* find(const NodeId& node) const;
   /// By exact nick, "nick~idprefix", or the start of an id (4 digits or more); null where
   /// none or several match.

@@ -2,6 +2,9 @@
 //
 // The command line: what each command prints and which code it exits with.
 #include <doctest/doctest.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -167,6 +170,40 @@ TEST_CASE("peers and files print what is there") {
   const Outcome json = star.run({"files", anna.addr(), "--json"});
   CHECK(json.code == 0);
   CHECK_MESSAGE(json.output.find("\"event\":\"files\"") != std::string::npos, json.output);
+}
+
+TEST_CASE("a long result is all there for a reader that comes late") {
+  Star star;
+  const auto folder = star.folder("shared");
+  constexpr size_t count = 600;
+  for (size_t i = 0; i < count; ++i)
+    make_file(folder / (std::string(100, 'f') + std::to_string(i)), 1, i);
+  Node& anna = star.host("anna", {"--share", folder});
+  Program::await("all offers", [&] { return anna.count("offered") == count; });
+  Program files(star.launch({"files", anna.addr(), "--json"}));
+  // More than a pipe holds, and nobody reads it here.
+  pollfd end{static_cast<int>(syscall(SYS_pidfd_open, files.pid(), 0)), POLLIN, 0};
+  CHECK(poll(&end, 1, 1'700) == 0);
+  close(end.fd);
+  CHECK(files.await_end() == 0);
+  REQUIRE(files.events().size() >= 2);
+  CHECK(files.events().back().body["event"] == "closed");
+  const auto list = std::ranges::find_if(
+      files.events(), [](const Event& event) { return event.body["event"] == "files"; });
+  REQUIRE(list != files.events().end());
+  CHECK(list->body["files"].size() == count);
+}
+
+TEST_CASE("an invite that is typed without its command is not told on") {
+  Star star;
+  Node& anna = star.host("anna");
+  const std::string secret = "AgUDbGFiECJGaVv7KHDJPAC1ccybDTwEfwAAARQe40-5dg";
+  for (const char* before : {"", "G ", "A ", "R "}) {
+    const size_t mark = anna.mark();
+    anna.say(before + std::string("thuban:") + secret);
+    const Json& error = anna.await_event("error", any, mark);
+    CHECK(error.dump().find(secret.substr(0, 12)) == std::string::npos);
+  }
 }
 
 TEST_CASE("share offers until it is interrupted, get fetches by name and by hash") {

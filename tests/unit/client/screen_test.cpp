@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "client/interpreter.h"
+#include "client/invite.h"
 #include "client/log.h"
 #include "client/table.h"
 #include "client/text.h"
@@ -84,6 +85,10 @@ TEST_CASE("no key and no invite is in the log") {
   CHECK(log_entry(Report(Invited{"thuban:" + key, {}, mrt::Access::secret})).text.empty());
   CHECK(told_line("C thuban:" + key) == "C thuban:...");
   CHECK(told_line("c 'thuban:" + key + "'").find(key) == std::string::npos);
+  CHECK(told_line("C Thuban:" + key + " x THUBAN:" + key) == "C Thuban:... x THUBAN:...");
+  CHECK(without_invites("there is no command 'thuban:" + key.substr(0, 9) + "...'") ==
+        "there is no command 'thuban:......'");
+  CHECK(without_invites("thuban: no room") == "thuban: no room");
   CHECK(told_line(" T hello\n") == "T hello");
 }
 

@@ -148,8 +148,11 @@ TEST_CASE_FIXTURE(Trap, "a supernode that breaks the rules is left, and not foll
   CHECK(anna.told<CommandFailed>()[0].code == ErrorCode::refused);
 }
 
-TEST_CASE_FIXTURE(Trap, "who promises more places than it sends is left") {
-  welcome();
+TEST_CASE_FIXTURE(Trap, "who promises more places than it sends, or than any star has, is left") {
+  Welcome said{epoch, mallory.id(), "anna", anna.at(), false, {10}, secret()};
+  SUBCASE("than it sends") {}
+  SUBCASE("than any star has") { said.delivered = {seq_max}; }
+  mallory.say(said);
   mallory.say(roster());
   mallory.say(StandingOffers{true, {}});
   mallory.say(Ready{epoch, {12}});
