@@ -147,7 +147,9 @@ void Node::State::on_member_message(mrt::Instant now, Link& link, const Message&
   if (std::get_if<Leave>(&message)) return remove_member(now, link.peer, GoneReason::quit);
   if (const auto* m = std::get_if<Holds>(&message)) {
     if (m->epoch != epoch) return;
+    const Seq before = link.holds;
     link.holds = std::max(link.holds, std::min(m->seq, order.last()));
+    if (link.holds > before) link.holds_due = mrt::never;
     advance_stable(now);
   }
 }

@@ -71,6 +71,9 @@ inline constexpr mrt::Duration lost_look_up_time = std::chrono::seconds(2);
 /// Control messages that wait for a slow connection (rosters, offers): one that does not take
 /// them is closed at this size. A full list of 4,096 members takes 1.2 MB.
 inline constexpr size_t outbox_bytes_max = 8 * 1024 * 1024;
+/// The first successor says that it holds more of what it was sent within that, or is closed as too
+/// slow, since nobody is shown what it does not hold: a text of 64 KiB at 20 kbit/s.
+inline constexpr mrt::Duration holds_patience = std::chrono::seconds(30);
 /// How often it is looked whether those who publish may be heard again, where much waits.
 inline constexpr mrt::Duration held_pause = std::chrono::milliseconds(20);
 /// A private message is refused where so much waits for its receiver: a slow member is not to be

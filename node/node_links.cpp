@@ -112,8 +112,11 @@ void Node::State::enqueue(Link& link, mrt::Bytes framed) {
 void Node::State::drop_slow(mrt::Instant now) {
   for (const mrt::ConnectionId id : std::exchange(slow, {})) {
     const auto it = links.find(id);
-    if (it == links.end() || it->second.outbox_bytes <= outbox_bytes_max) continue;
-    drop_link(now, id, close_removed, "too slow");
+    if (it == links.end()) continue;
+    const Link& link = it->second;
+    const bool holds_up = successor_link() == &link && link.holds_due <= now;
+    if (link.outbox_bytes > outbox_bytes_max || holds_up)
+      drop_link(now, id, close_removed, "too slow");
   }
 }
 

@@ -20,7 +20,10 @@ void Node::State::become_supernode(mrt::Instant now, Epoch next) {
   migration.note_epoch(next);
   order.begin_view(next, self);
   order.history_ends();
-  for (auto& [id, link] : links) link.holds = {};
+  for (auto& [id, link] : links) {
+    link.holds = {};
+    link.holds_due = mrt::never;
+  }
   unreachable.clear();
   doubt_ends = mrt::never;
   stable = stable_told = {};  // what was placed before may be held by nobody else
@@ -127,13 +130,13 @@ void Node::State::sync_member(mrt::Instant now, Link& link, const Order::ResumeP
   link.member = true;
   observe(link);
   link.holds = {};
+  link.holds_due = mrt::never;
   had_company = true;
   link.suspicion = Suspicion(now);
   rank_members(now);
-  enqueue(link,
-          Welcome{epoch, self, roster.find(link.peer)->nick, link.path.remote, from.resumed,
-                  from.after, told_key(network_key()), order.whole_line(), from.kept, gathered,
-                  from.asked_in});
+  enqueue(link, Welcome{epoch, self, roster.find(link.peer)->nick, link.path.remote, from.resumed,
+                        from.after, told_key(network_key()), order.whole_line(), from.kept,
+                        gathered, from.asked_in});
   for (const RosterUpdate& part : roster.full(epoch, self)) enqueue(link, part);
   StandingOffers part{false, {}};
   for (const HeldOffer& held : standing_offers()) {
@@ -284,6 +287,7 @@ bool Node::State::may_order(mrt::Instant now) const {
   if (doubt_ends != mrt::never) return false;
   const Link* successor = successor_link();
   if (!successor) return true;
+  if (order.is_overfull()) return false;
   mrt::Instant heard = successor->suspicion.last_heard();
   if (const auto stats = endpoint.stats(successor->id))
     heard = std::max(heard, stats->last_received);
@@ -354,12 +358,25 @@ void Node::State::place_held(mrt::Instant now) {
   advance_stable(now);
 }
 
+/// All wait for what it says. One who is heard, and does not say that it holds what it was sent, is
+/// not to be waited for: it is closed as others are who do not take what is sent.
+void Node::State::expect_holds(mrt::Instant now, Link& successor) {
+  if (successor.holds >= successor.cursor) {
+    successor.holds_due = mrt::never;
+  } else if (successor.holds_due == mrt::never) {
+    successor.holds_due = now + holds_patience;
+  } else if (successor.holds_due <= now) {
+    slow.insert(successor.id);
+  }
+}
+
 /// Stable is what the first successor holds too; without one, everything.
 void Node::State::advance_stable(mrt::Instant now) {
   if (!is_supernode()) return;
   Seq mark = order.last();
   if (const Link* successor = successor_link()) {
     mark = successor->holds;
+    expect_holds(now, links.at(successor->id));
   } else if (doubt_ends != mrt::never || !migration.is_steady() || quitting) {
     return;  // it may be alone only because the others went on without it
   }

@@ -78,6 +78,7 @@ void Node::State::on_heartbeat(mrt::Instant now, Link& link, const Heartbeat& me
 /// Asks of each link that matters how long it was silent.
 void Node::State::check_silence(mrt::Instant now) {
   next_silence_check = mrt::never;
+  advance_stable(now);
   std::vector<NodeId> removals;
   std::vector<NodeId> silent;
   const Link* up = uplink();

@@ -181,8 +181,8 @@ void Order::append(const Ordered& message) {
 }
 
 void Order::trim_tail() {
-  // What the user has not had yet is kept beyond the limit: it is bounded by what the
-  // supernode orders while its successor answers.
+  // What the user has not had yet is kept beyond the limit; where that is as much again, the
+  // supernode places nothing more (is_overfull()).
   while ((tail_.size() > tail_messages_max || tail_bytes_ > tail_bytes_max) &&
          held_from() <= delivered_) {
     tail_bytes_ -= tail_.front().framed->size();

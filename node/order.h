@@ -90,6 +90,10 @@ class Order {
   bool take(const Ordered& message);
   /// Everything up to here may be handed to the user.
   void deliver_up_to(Seq seq);
+  /// What the user has not had yet is more than is to be kept: nothing more is to be placed.
+  bool is_overfull() const {
+    return tail_.size() > 2 * tail_messages_max || tail_bytes_ > 2 * tail_bytes_max;
+  }
   std::optional<Delivery> poll_delivery();
   /// The supernode and its successor hold all up to here; the highest own number that this
   /// makes safe, where it is a new one.

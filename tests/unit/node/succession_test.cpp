@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "node/order.h"
 #include "unit/node/stage.h"
 
 using namespace node;
@@ -159,4 +160,49 @@ TEST_CASE("who is named as the successor right after it came is known to all by 
   REQUIRE(std::holds_alternative<RosterUpdate>(bert.line().heard.front()));
   const RosterUpdate told = bert.heard<RosterUpdate>().front();
   CHECK(std::ranges::any_of(told.entries, [&](const auto& one) { return one.node == carl.id(); }));
+}
+
+TEST_CASE("a successor who says for half a minute that it holds nothing holds nobody up any more") {
+  Stage stage;
+  Honest anna(stage, remote(1), 1, "anna", secret(), true);
+  Hostile mallory(stage, remote(3), 3);
+  mallory.join(anna.at());
+  stage.run(milliseconds(200));
+  REQUIRE(anna->peers().size() == 2);
+  anna->chat(stage.now(), {1}, "one");
+  stage.run(seconds(20));
+  CHECK(anna->peers().size() == 2);
+  CHECK(anna.told<ChatDelivered>().empty());
+  SUBCASE("it says nothing") {
+    stage.run(seconds(15));
+    CHECK(anna->peers().size() == 1);
+    CHECK(anna.told<ChatDelivered>().size() == 1);
+  }
+  SUBCASE("it was slow") {
+    mallory.say(Holds{anna->epoch(), {1}});
+    stage.run(seconds(60));
+    CHECK(anna->peers().size() == 2);
+    CHECK(anna.told<ChatDelivered>().size() == 1);
+  }
+}
+
+TEST_CASE("what waits for a successor's word is bounded") {
+  Stage stage;
+  Honest anna(stage, remote(1), 1, "anna", secret(), true);
+  Hostile mallory(stage, remote(3), 3);
+  mallory.join(anna.at());
+  stage.run(milliseconds(200));
+  uint64_t said = 0;
+  for (int i = 0; i < 240; ++i) {
+    for (int k = 0; k < 100; ++k) {
+      mallory.say(Publish{mallory.life(), ++said, BroadcastKind::chat, {104}});
+    }
+    stage.run(milliseconds(100));
+  }
+  const size_t placed = mallory.heard<Ordered>().size();
+  CHECK(placed > tail_messages_max);
+  CHECK(placed <= 2 * tail_messages_max + 1);
+  mallory.say(Holds{anna->epoch(), {placed}});
+  stage.run(milliseconds(500));
+  CHECK(mallory.heard<Ordered>().size() > placed);
 }
