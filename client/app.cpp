@@ -94,6 +94,7 @@ App::~App() {
   // What was let go of is closed in the next turn. A disk that hangs is not waited for.
   uv_timer_t limit;
   uv_timer_init(&loop_, &limit);
+  uv_update_time(&loop_);
   limit.data = this;
   uv_timer_start(
       &limit,

@@ -150,6 +150,7 @@ void Node::State::note_stall(mrt::Instant now) {
   awake_until = now;
   doubt_epoch(now);
   for (auto& [id, link] : links) link.suspicion.forgive(now);
+  holds_due = mrt::never;
   migration.on_stall(now);
   // The silence is forgotten; that the connection is closed is not.
   if (is_cut_off() && !search) migration.on_silent(now, supernode);

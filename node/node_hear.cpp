@@ -149,7 +149,7 @@ void Node::State::on_member_message(mrt::Instant now, Link& link, const Message&
     if (m->epoch != epoch) return;
     const Seq before = link.holds;
     link.holds = std::max(link.holds, std::min(m->seq, order.last()));
-    if (link.holds > before) link.holds_due = mrt::never;
+    if (link.holds > before && link.id == holds_awaited) holds_due = mrt::never;
     advance_stable(now);
   }
 }

@@ -247,7 +247,6 @@ void Node::State::adopt(const mrt::NetworkKey& key) {
   emit(AccessChanged{key.access});
 }
 
-/// A supernode takes this node in: from here on it is its member.
 /// Where no star comes by counting: from there its members would soon count beyond what a message
 /// holds.
 static bool is_beyond_counting(const Welcome& message) {
@@ -259,6 +258,7 @@ static bool is_beyond_counting(const Welcome& message) {
                      [&](const ViewMark& mark) { return is_far(mark.epoch, mark.last); });
 }
 
+/// A supernode takes this node in: from here on it is its member.
 void Node::State::on_welcome(mrt::Instant now, Link& link, const Welcome& message) {
   if (is_beyond_counting(message)) return violation(now, link, "counts beyond any star");
   const bool asked = search && link.asks == Purpose::join;

@@ -79,6 +79,8 @@ inline constexpr mrt::Duration held_pause = std::chrono::milliseconds(20);
 /// A private message is refused where so much waits for its receiver: a slow member is not to be
 /// driven over outbox_bytes_max by another's messages.
 inline constexpr size_t outbox_bytes_for_tells = 1024 * 1024;
+/// And its answer, for which somebody waits: a full list of members still leaves room for it.
+inline constexpr size_t outbox_bytes_for_results = outbox_bytes_max / 2;
 inline constexpr size_t bans_max = 10'000;
 /// Packets that open the NAT for somebody at once: enough for a lossy line, too few to trouble anyone.
 inline constexpr int openings = 3;

@@ -114,7 +114,7 @@ void Node::State::drop_slow(mrt::Instant now) {
     const auto it = links.find(id);
     if (it == links.end()) continue;
     const Link& link = it->second;
-    const bool holds_up = successor_link() == &link && link.holds_due <= now;
+    const bool holds_up = successor_link() == &link && id == holds_awaited && holds_due <= now;
     if (link.outbox_bytes > outbox_bytes_max || holds_up)
       drop_link(now, id, close_removed, "too slow");
   }
@@ -165,6 +165,8 @@ void Node::State::flush_link(mrt::Instant now, Link& link) {
       endpoint.write(now, link.id, mrt::first_stream, *next->second);
     }
     link.cursor = next->first;
+    // It says what it holds once all has come: as long as it takes that, nothing is due.
+    if (link.ready_after && link.id == holds_awaited) holds_due = mrt::never;
   }
 }
 

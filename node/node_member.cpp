@@ -198,7 +198,7 @@ void Node::State::on_tell_result(mrt::Instant now, Link& link, const TellResult&
   if (message.from != self) {
     Link* from = is_supernode() ? link_to(message.from) : nullptr;
     // As for a Tell: nobody is too slow for the network because of what another one says.
-    const bool has_room = from && from->member && from->outbox_bytes <= outbox_bytes_for_tells;
+    const bool has_room = from && from->member && from->outbox_bytes <= outbox_bytes_for_results;
     if (has_room) send(now, *from, message);
     return;
   }

@@ -20,10 +20,8 @@ void Node::State::become_supernode(mrt::Instant now, Epoch next) {
   migration.note_epoch(next);
   order.begin_view(next, self);
   order.history_ends();
-  for (auto& [id, link] : links) {
-    link.holds = {};
-    link.holds_due = mrt::never;
-  }
+  for (auto& [id, link] : links) link.holds = {};
+  holds_due = mrt::never;
   unreachable.clear();
   doubt_ends = mrt::never;
   stable = stable_told = {};  // what was placed before may be held by nobody else
@@ -130,7 +128,7 @@ void Node::State::sync_member(mrt::Instant now, Link& link, const Order::ResumeP
   link.member = true;
   observe(link);
   link.holds = {};
-  link.holds_due = mrt::never;
+  if (holds_awaited == link.id) holds_due = mrt::never;
   had_company = true;
   link.suspicion = Suspicion(now);
   rank_members(now);
@@ -360,14 +358,13 @@ void Node::State::place_held(mrt::Instant now) {
 
 /// All wait for what it says. One who is heard, and does not say that it holds what it was sent, is
 /// not to be waited for: it is closed as others are who do not take what is sent.
-void Node::State::expect_holds(mrt::Instant now, Link& successor) {
-  if (successor.holds >= successor.cursor) {
-    successor.holds_due = mrt::never;
-  } else if (successor.holds_due == mrt::never) {
-    successor.holds_due = now + holds_patience;
-  } else if (successor.holds_due <= now) {
-    slow.insert(successor.id);
-  }
+void Node::State::expect_holds(mrt::Instant now, const Link& successor) {
+  const bool is_another = std::exchange(holds_awaited, successor.id) != successor.id;
+  const bool holds_all = successor.holds >= successor.cursor;
+  if (is_another || holds_all) holds_due = mrt::never;
+  if (holds_all) return;
+  if (holds_due == mrt::never) holds_due = now + holds_patience;
+  if (holds_due <= now) slow.insert(successor.id);
 }
 
 /// Stable is what the first successor holds too; without one, everything.
@@ -376,7 +373,7 @@ void Node::State::advance_stable(mrt::Instant now) {
   Seq mark = order.last();
   if (const Link* successor = successor_link()) {
     mark = successor->holds;
-    expect_holds(now, links.at(successor->id));
+    expect_holds(now, *successor);
   } else if (doubt_ends != mrt::never || !migration.is_steady() || quitting) {
     return;  // it may be alone only because the others went on without it
   }

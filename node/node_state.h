@@ -83,16 +83,15 @@ struct Link {
   Epoch placed;            // while this is the uplink: of the last place that it sent
   // While this node is the supernode and the peer a member:
   bool member = false;
-  uint64_t unproven = 0;  // what it carried and no sender had signed
-  Seq cursor;             // the last place that was sent
-  bool carries = false;   // it heard something before it came here
-  Seq came_after;         // what was placed up to here was said before it came
-  Seq holds;              // up to where it said, in this epoch, that it holds the order
-  mrt::Instant holds_due = mrt::never;  // when it is to have said more
-  std::optional<Seq> ready_after;       // Ready is due behind this place
-  uint64_t joined = 0;                  // how many had joined before
-  Grade grade;                          // what was measured of it
-  std::vector<NodeId> unreached;        // to whom it finds no way
+  uint64_t unproven = 0;           // what it carried and no sender had signed
+  Seq cursor;                      // the last place that was sent
+  bool carries = false;            // it heard something before it came here
+  Seq came_after;                  // what was placed up to here was said before it came
+  Seq holds;                       // up to where it said, in this epoch, that it holds the order
+  std::optional<Seq> ready_after;  // Ready is due behind this place
+  uint64_t joined = 0;             // how many had joined before
+  Grade grade;                     // what was measured of it
+  std::vector<NodeId> unreached;   // to whom it finds no way
 };
 
 /// A search for a star: by command, or after the supernode was lost.
@@ -288,7 +287,7 @@ struct Node::State {
   void advance_stable(mrt::Instant now);
   void spread(mrt::Instant now);
   bool may_order(mrt::Instant now) const;
-  void expect_holds(mrt::Instant now, Link& successor);
+  void expect_holds(mrt::Instant now, const Link& successor);
   void doubt_epoch(mrt::Instant now);
   const Link* successor_link() const;
   void close_star(mrt::Instant now, const SupernodeClose& message);
@@ -442,7 +441,9 @@ struct Node::State {
   mrt::Instant doubt_ends = mrt::never;  // at the latest; never: the epoch is not in doubt
   std::set<NodeId> banned;
   std::map<NodeId, LostPeer> lost;
-  mrt::Instant lost_sought_until{};  // at the rendezvous servers
+  mrt::ConnectionId holds_awaited{};    // of the first successor
+  mrt::Instant holds_due = mrt::never;  // when it is to have said that it holds more
+  mrt::Instant lost_sought_until{};     // at the rendezvous servers
   // Those whom they name then are called: all at once, and of ever new ones no more than a few.
   mrt::Allowance named_calls{3, join_addresses_max};
   std::map<NodeId, mrt::Instant> arrivals;  // a member: when those came who came after it

@@ -178,7 +178,7 @@ void RendezvousServer::on_record(mrt::Instant now, RendezvousRecord record, bool
   Registration& registration = record.registration;
   const bool known = knows(record);
   if (record.life_ms == 0) {
-    RendezvousTable::Entry* const entry = 
+    RendezvousTable::Entry* const entry =
         table_.entry_of(registration.id, registration.node, record.seen.is_v4());
     if (!known || !entry->foreign) return;
     entry->taken_back = true;
