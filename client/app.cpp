@@ -24,7 +24,7 @@ namespace {
 // (node::quit_time_max); what is then left are a disk and a terminal that may not answer.
 constexpr std::chrono::milliseconds leave_time_max{1350};
 constexpr int flush_milliseconds_max = 100;
-// Long enough for what a thread does at most (a key is stretched), and within what `Q` may take.
+// A key that is being stretched is done by then on most hosts; and `Q` has as much time left.
 constexpr uint64_t close_milliseconds_max = 300;
 // Many may join at once; the peers are written down once.
 constexpr std::chrono::milliseconds remember_time{1000};
