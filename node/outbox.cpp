@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "node/outbox.h"
 
+#include <utility>
+#include <vector>
+
 namespace node {
 
 void Outbox::put(Outgoing message) {
@@ -38,6 +41,22 @@ void Outbox::on_peer_gone(const NodeId& id) {
   if (peer == peers_.end()) return;
   chunks_ -= peer->second.chunks.size();
   peers_.erase(peer);
+}
+
+std::deque<Outgoing> Outbox::take_chunks(const NodeId& id) {
+  const auto peer = peers_.find(id);
+  if (peer == peers_.end()) return {};
+  chunks_ -= peer->second.chunks.size();
+  std::deque<Outgoing> out = std::exchange(peer->second.chunks, {});
+  if (peer->second.empty()) ready_.erase(id);
+  if (peer->second.empty() && !peer->second.blocked) peers_.erase(peer);
+  return out;
+}
+
+void Outbox::drop_chunks() {
+  std::vector<NodeId> all;
+  for (const auto& [id, peer] : peers_) all.push_back(id);
+  for (const NodeId& id : all) take_chunks(id);
 }
 
 std::optional<Outgoing> Outbox::poll() {

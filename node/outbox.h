@@ -38,6 +38,9 @@ class Outbox {
   void put_back(Outgoing message);
   void on_writable(const NodeId& peer);
   void on_peer_gone(const NodeId& peer);
+  /// The chunks that wait for this neighbour wait no longer.
+  std::deque<Outgoing> take_chunks(const NodeId& peer);
+  void drop_chunks();
   std::optional<Outgoing> poll();
 
   bool is_blocked(const NodeId& peer) const;

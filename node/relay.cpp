@@ -9,7 +9,9 @@
 namespace node {
 
 void Relay::on_fetch(const NodeId& peer, const Fetch& fetch) {
-  Asker& asker = askers_[peer];
+  const auto [entry, is_new] = askers_.try_emplace(peer);
+  Asker& asker = entry->second;
+  if (is_new) by_progress_.emplace(asker.since, peer);
   if (asker.waiting.size() >= fetches_waiting_per_asker_max ||
       waiting_count_ >= fetches_waiting_max) {
     refuse(peer, fetch, FetchFault::busy);
@@ -97,6 +99,7 @@ void Relay::on_peer_gone(const NodeId& peer) {
   if (const auto asker = askers_.find(peer); asker != askers_.end()) {
     while (!asker->second.under_way.empty()) leave(peer, asker->second.under_way.begin()->first);
     waiting_count_ -= asker->second.waiting.size();
+    by_progress_.erase({asker->second.since, peer});
     askers_.erase(asker);
     active_.erase(peer);
     ready_.erase(peer);
@@ -108,10 +111,11 @@ void Relay::on_peer_gone(const NodeId& peer) {
   for (const Key& key : lost) fail(key, FetchFault::holder_gone);
 }
 
-void Relay::on_sent(const NodeId& peer) {
+void Relay::on_sent(mrt::Instant now, const NodeId& peer) {
   const auto asker = askers_.find(peer);
   if (asker == askers_.end()) return;
   asker->second.limit = std::min(asker->second.limit + 1, chunks_in_hand_per_asker_max);
+  note_progress(now, peer, asker->second);
   note(peer);
 }
 
@@ -130,6 +134,7 @@ void Relay::clear() {
   under_way_.clear();
   active_.clear();
   ready_.clear();
+  by_progress_.clear();
   sends_.clear();
   waiting_count_ = 0;
   in_hand_ = 0;
@@ -159,19 +164,59 @@ void Relay::note(const NodeId& peer) {
   }
 }
 
-std::optional<FileSend> Relay::poll_send() {
-  while (sends_.empty() && !ready_.empty() && in_hand_ + outbox_.unsent() < chunks_in_hand_max) {
+std::optional<FileSend> Relay::poll_send(mrt::Instant now) {
+  while (sends_.empty() && !ready_.empty()) {
+    take_idle_places(now);
+    if (is_full()) break;
     auto turn = ready_.upper_bound(last_);
     if (turn == ready_.end()) turn = ready_.begin();
     last_ = *turn;
     Asker& asker = askers_.at(last_);
-    if (may_take(last_, asker)) admit(last_, asker);
+    if (may_take(last_, asker)) admit(now, last_, asker);
     note(last_);
   }
   return take_first(sends_);
 }
 
-void Relay::admit(const NodeId& peer, Asker& asker) {
+mrt::Instant Relay::next_timeout() const {
+  if (ready_.empty() || !is_full()) return mrt::never;
+  return by_progress_.begin()->first + idle_places_max;
+}
+
+void Relay::note_progress(mrt::Instant now, const NodeId& peer, Asker& asker) {
+  by_progress_.erase({asker.since, peer});
+  asker.since = now;
+  by_progress_.emplace(now, peer);
+}
+
+void Relay::take_idle_places(mrt::Instant now) {
+  while (next_timeout() <= now) {
+    const NodeId peer = by_progress_.begin()->second;
+    Asker& asker = askers_.at(peer);
+    note_progress(now, peer, asker);
+    take_places(peer, asker);
+  }
+}
+
+/// What it fetches has failed, as if the holder were gone. What its connection does not take is
+/// fetched again when it does: nobody needs to be told.
+void Relay::take_places(const NodeId& peer, Asker& asker) {
+  while (!asker.under_way.empty()) {
+    const auto [key, fetch] = *asker.under_way.begin();
+    refuse(peer, fetch, FetchFault::holder_gone);
+    leave(peer, key);
+  }
+  std::deque<Outgoing> untaken = outbox_.take_chunks(peer);
+  waiting_count_ += untaken.size();
+  for (; !untaken.empty(); untaken.pop_back()) {
+    const auto chunk = std::get<ChunkView>(*parse_file_message(*untaken.back().message));
+    asker.waiting.push_front({chunk.holder, chunk.hash, chunk.chunk});
+  }
+  note(peer);
+}
+
+void Relay::admit(mrt::Instant now, const NodeId& peer, Asker& asker) {
+  if (asker.under_way.empty() && outbox_.unsent(peer) == 0) note_progress(now, peer, asker);
   const Fetch fetch = asker.waiting.front();
   asker.waiting.pop_front();
   --waiting_count_;
@@ -204,6 +249,7 @@ bool Relay::is_consistent() const {
     waiting += asker.waiting.size();
     in_hand += asker.under_way.size();
     if (asker.waiting.empty() && ready_.contains(peer)) return false;
+    if (!by_progress_.contains({asker.since, peer})) return false;
     for (const auto& [key, fetch] : asker.under_way) {
       const auto entry = under_way_.find(key);
       if (entry == under_way_.end() || !entry->second.contains(peer)) return false;
@@ -215,7 +261,8 @@ bool Relay::is_consistent() const {
     askers += entry.size();
   }
   return waiting == waiting_count_ && in_hand == in_hand_ && askers == in_hand_ &&
-         waiting_count_ <= fetches_waiting_max + in_hand_ && cache_.is_consistent();
+         waiting_count_ + in_hand_ <= fetches_waiting_max + chunks_in_hand_max &&
+         cache_.is_consistent();
 }
 
 }  // namespace node

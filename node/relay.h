@@ -8,6 +8,8 @@
 //    less than its share of `chunks_in_hand_max` is on its way to it. Else it waits.
 // 2. Askers take turns; what waits is bounded for each and in all, and refused as busy above.
 // 3. An answer counts only from the holder that was asked, under its own id.
+// 4. Nobody keeps places for nothing: where all are taken and somebody waits for one, the asker whose
+//    connection took no chunk for longest, and for `idle_places_max`, loses all that it has.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +19,7 @@
 #include <set>
 #include <tuple>
 
+#include "mrt/base/time.h"
 #include "mrt/types.h"
 #include "node/chunk_cache.h"
 #include "node/file_message.h"
@@ -37,11 +40,14 @@ inline constexpr size_t chunks_in_hand_per_asker_min = 2;
 inline constexpr size_t fetches_waiting_per_asker_max = 256;
 /// In all: 6 MB.
 inline constexpr size_t fetches_waiting_max = 65'536;
+/// A chunk takes 5 s on a line of 100 kbit/s, and who waits for a place gives its holder up after
+/// 15 s (download.cpp).
+inline constexpr mrt::Duration idle_places_max = std::chrono::seconds(10);
 
 class Relay {
  public:
-  /// Reads from the outbox how full each asker's connection is.
-  explicit Relay(const Outbox& outbox) : outbox_(outbox) {}
+  /// Reads from the outbox how full each asker's connection is, and takes chunks back from it.
+  explicit Relay(Outbox& outbox) : outbox_(outbox) {}
 
   // Inputs.
   void on_fetch(const NodeId& asker, const Fetch& fetch);
@@ -50,7 +56,7 @@ class Relay {
   void on_failed(const NodeId& from, const FetchFailed& failed);
   void on_peer_gone(const NodeId& peer);
   /// The outbox gave out a chunk for this neighbour; its connection refused one; it has room.
-  void on_sent(const NodeId& peer);
+  void on_sent(mrt::Instant now, const NodeId& peer);
   void on_refused(const NodeId& peer);
   void on_writable(const NodeId& peer);
   /// This node is not the supernode any more: askers ask the next one.
@@ -58,7 +64,9 @@ class Relay {
 
   // Outputs.
   /// Forwards what may be forwarded now. REQUIRES: what it gave before is in the outbox.
-  std::optional<FileSend> poll_send();
+  std::optional<FileSend> poll_send(mrt::Instant now);
+  /// When poll_send() may have places to take back.
+  mrt::Instant next_timeout() const;
 
   size_t waiting() const { return waiting_count_; }
   size_t under_way() const { return under_way_.size(); }
@@ -70,24 +78,30 @@ class Relay {
     std::deque<Fetch> waiting;
     std::map<Key, Fetch> under_way;  // as it asked; the key's holder may be another (joined)
     size_t limit = 8;                // grows by what it takes, halves when it is full
+    mrt::Instant since{};            // it took its last chunk, or had no place before
   };
 
   static Key key_of(const Fetch& fetch) { return {fetch.hash, fetch.chunk, fetch.holder}; }
   bool may_take(const NodeId& peer, const Asker& asker) const;
   void note(const NodeId& peer);
-  void admit(const NodeId& peer, Asker& asker);
+  bool is_full() const { return in_hand_ + outbox_.unsent() >= chunks_in_hand_max; }
+  void note_progress(mrt::Instant now, const NodeId& peer, Asker& asker);
+  void take_idle_places(mrt::Instant now);
+  void take_places(const NodeId& peer, Asker& asker);
+  void admit(mrt::Instant now, const NodeId& peer, Asker& asker);
   std::optional<Key> joinable(const Fetch& fetch) const;
   void leave(const NodeId& peer, Key key);
   void fail(const Key& key, FetchFault fault);
   void refuse(const NodeId& asker, const Fetch& fetch, FetchFault fault);
 
-  const Outbox& outbox_;
+  Outbox& outbox_;
   ChunkCache cache_;
   std::map<NodeId, Asker> askers_;
   std::map<Key, std::set<NodeId>> under_way_;  // who waits for each
   std::set<NodeId> active_;                    // askers with something waiting or under way
   std::set<NodeId> ready_;                     // askers with something waiting that they may have
-  NodeId last_;                                // whose turn the last was
+  std::set<std::pair<mrt::Instant, NodeId>> by_progress_;  // all askers
+  NodeId last_;                                            // whose turn the last was
   size_t waiting_count_ = 0;
   size_t in_hand_ = 0;  // under way, counted for each asker
   std::deque<FileSend> sends_;

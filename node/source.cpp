@@ -65,6 +65,11 @@ void Source::on_peer_gone(const NodeId& peer) {
   askers_.erase(peer);
 }
 
+void Source::forget_askers() {
+  for (auto& [key, waiting] : reads_) waiting.clear();
+  askers_.clear();
+}
+
 bool Source::on_result(const FileResult& result) {
   const auto file = std::visit([](const auto& r) { return r.file; }, result);
   const auto entry = files_.find(file);

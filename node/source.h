@@ -61,6 +61,8 @@ class Source {
   void on_fetch(const NodeId& from, const Fetch& fetch);
   void on_cancel(const NodeId& from, const CancelFetch& cancel);
   void on_peer_gone(const NodeId& peer);
+  /// Those who still want something ask again.
+  void forget_askers();
   /// True where the result was for one of its files.
   bool on_result(const FileResult& result);
 

@@ -92,6 +92,12 @@ void Transfer::on_supernode(mrt::Instant now, std::optional<NodeId> supernode) {
   if (supernode == supernode_) return;
   if (is_supernode()) relay_.clear();
   supernode_ = supernode;
+  if (is_supernode()) {
+    // What waits here for those who do not take it would keep the relay's places.
+    served_.clear();
+    source_.forget_askers();
+    outbox_.drop_chunks();
+  }
   refused_.clear();  // who did not know this node to be a member yet may by now
   for (auto& [file, download] : downloads_) download.on_route(supernode.has_value());
   settle(now);
@@ -236,7 +242,7 @@ void Transfer::ask(const Download::Send& send) {
 
 bool Transfer::route_relay(mrt::Instant now) {
   bool moved = false;
-  while (const auto send = relay_.poll_send()) {
+  while (const auto send = relay_.poll_send(now)) {
     moved = true;
     if (send->to != self_) {
       put(*send);
@@ -247,7 +253,7 @@ bool Transfer::route_relay(mrt::Instant now) {
     } else if (const auto* failed = std::get_if<FetchFailed>(&send->message)) {
       on_failed(now, self_, *failed);
     } else if (const auto* chunk = std::get_if<EncodedChunk>(&send->message)) {
-      relay_.on_sent(self_);
+      relay_.on_sent(now, self_);
       const auto parsed = parse_file_message(*chunk->message);
       on_chunk(now, self_, std::get<ChunkView>(*parsed), chunk->message);
     }
@@ -319,7 +325,7 @@ std::optional<Outgoing> Transfer::poll_message(mrt::Instant now) {
   auto message = outbox_.poll();
   if (!message || message->priority != mrt::Priority::bulk) return message;
   // A place became free: the next chunk for this neighbour may be asked for or read.
-  relay_.on_sent(message->to);
+  relay_.on_sent(now, message->to);
   settle(now);
   return message;
 }
@@ -329,7 +335,7 @@ std::optional<FileRequest> Transfer::poll_request() { return take_first(requests
 std::optional<TransferEvent> Transfer::poll_event() { return take_first(events_); }
 
 mrt::Instant Transfer::next_timeout() const {
-  mrt::Instant next = mrt::never;
+  mrt::Instant next = relay_.next_timeout();
   for (const auto& [file, download] : downloads_) next = std::min(next, download.next_timeout());
   return next;
 }

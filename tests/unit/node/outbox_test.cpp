@@ -45,6 +45,22 @@ TEST_CASE("neighbours take turns, and requests go before chunks") {
   CHECK(outbox.unsent() == 0);
 }
 
+TEST_CASE("chunks that are taken back leave the rest as it is") {
+  Outbox outbox;
+  outbox.put(message(1, Priority::normal, 'a'));
+  outbox.put_back(message(1, Priority::bulk, 'b'));
+  outbox.put(message(2, Priority::bulk, 'c'));
+  outbox.put(message(3, Priority::bulk, 'd'));
+  CHECK(outbox.take_chunks(node_id(1)).size() == 1);
+  CHECK(outbox.take_chunks(node_id(2)).size() == 1);
+  CHECK(outbox.take_chunks(node_id(4)).empty());
+  CHECK(outbox.is_blocked(node_id(1)));
+  CHECK(outbox.unsent() == 1);
+  CHECK(drain(outbox) == "3d ");
+  outbox.on_writable(node_id(1));
+  CHECK(drain(outbox) == "1a ");
+}
+
 TEST_CASE("a neighbour whose connection is full holds up nobody else") {
   Outbox outbox;
   outbox.put(message(1, Priority::bulk, 'a'));

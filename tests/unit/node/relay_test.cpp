@@ -37,17 +37,19 @@ Fetch fetch(uint64_t chunk, NodeId from = holder, bool fresh = false) {
 
 EncodedChunk chunk_of(const Fetch& fetch) {
   return {fetch.holder, fetch.hash, fetch.chunk,
-          std::make_shared<const mrt::Bytes>(1000, uint8_t{1})};
+          std::make_shared<const mrt::Bytes>(
+              chunk_message(chunk_head(fetch.holder, fetch.hash, fetch.chunk), {}, 100))};
 }
 
 /// A relay whose sends are put where a Transfer would put them.
 struct Fixture {
   Outbox outbox;
   Relay relay{outbox};
+  mrt::Instant now{std::chrono::seconds(1)};
   std::vector<FileSend> sent;  // but the chunks
 
   void settle() {
-    while (const auto send = relay.poll_send()) {
+    while (const auto send = relay.poll_send(now)) {
       if (const auto* chunk = std::get_if<EncodedChunk>(&send->message)) {
         outbox.put({send->to, mrt::Priority::bulk, chunk->message});
       } else {
@@ -55,6 +57,11 @@ struct Fixture {
       }
     }
     REQUIRE(relay.is_consistent());
+    REQUIRE(relay.next_timeout() > now);
+  }
+  void pass(mrt::Duration time) {
+    now += time;
+    settle();
   }
   void ask(const NodeId& asker, const Fetch& wanted) {
     relay.on_fetch(asker, wanted);
@@ -69,7 +76,7 @@ struct Fixture {
     std::vector<NodeId> out;
     while (const auto message = outbox.poll()) {
       out.push_back(message->to);
-      relay.on_sent(message->to);
+      relay.on_sent(now, message->to);
       settle();
     }
     return out;
@@ -241,6 +248,89 @@ TEST_CASE_FIXTURE(Fixture, "what it has in hand is bounded, for each asker and i
   }
 }
 
+namespace {
+
+/// Four askers, 100 to 103, have all places, each for 64 chunks that nobody else wants.
+struct Crowded : Fixture {
+  Crowded() {
+    for (size_t asker = 100; asker < 104; ++asker) {
+      ask(node_id(asker), fetch(asker));
+      answer(fetch(asker));
+      for (size_t i = 0; i < chunks_in_hand_per_asker_max; ++i) relay.on_sent(now, node_id(asker));
+    }
+    take_all();
+    for (size_t asker = 100; asker < 104; ++asker) {
+      for (const Fetch& one : wanted(asker)) ask(node_id(asker), one);
+    }
+    REQUIRE(relay.under_way() == chunks_in_hand_max);
+    sent.clear();
+  }
+  static std::vector<Fetch> wanted(size_t asker) {
+    std::vector<Fetch> out;
+    for (uint64_t i = 0; i < chunks_in_hand_per_asker_max; ++i) {
+      out.push_back(fetch(1000 * asker + i));
+    }
+    return out;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Crowded, "who keeps all places for nothing loses them to one who waits") {
+  pass(std::chrono::hours(1));  // nobody else wants them
+  CHECK(relay.next_timeout() == mrt::never);
+  relay.on_sent(now, node_id(100));  // something goes out to this one
+  pass(std::chrono::seconds(5));
+  for (size_t asker = 101; asker < 104; ++asker) relay.on_sent(now, node_id(asker));
+  ask(ann, fetch(3, other));
+  CHECK(relay.next_timeout() == now + idle_places_max - std::chrono::seconds(5));
+  pass(std::chrono::milliseconds(4'999));
+  CHECK(sent.empty());
+  pass(std::chrono::milliseconds(1));
+  CHECK(sent_of<Fetch>(other) == std::vector{fetch(3, other)});
+  CHECK(sent_of<CancelFetch>(holder).size() == chunks_in_hand_per_asker_max);
+  REQUIRE(sent_of<FetchFailed>(node_id(100)).size() == chunks_in_hand_per_asker_max);
+  CHECK(sent_of<FetchFailed>(node_id(100))[0].fault == FetchFault::holder_gone);
+  for (size_t asker = 101; asker < 104; ++asker) {
+    CHECK(sent_of<FetchFailed>(node_id(asker)).empty());
+  }
+  CHECK(relay.next_timeout() == mrt::never);
+}
+
+TEST_CASE_FIXTURE(Crowded,
+                  "chunks that an asker does not take leave their places, and come later") {
+  for (size_t asker = 100; asker < 104; ++asker) {
+    for (const Fetch& one : wanted(asker)) answer(one);
+  }
+  for (size_t asker = 100; asker < 104; ++asker) {
+    auto refused = outbox.poll();
+    REQUIRE(refused);
+    const NodeId to = refused->to;
+    outbox.put_back(std::move(*refused));
+    relay.on_refused(to);
+  }
+  ask(ann, fetch(3, other));
+  CHECK(sent.empty());
+  pass(idle_places_max);
+  CHECK(sent_of<Fetch>(other) == std::vector{fetch(3, other)});
+  CHECK(outbox.unsent() == 3 * chunks_in_hand_per_asker_max);
+  relay.on_cancel(ann, {other, hash_number(7), 3});
+
+  size_t taken = 0;
+  for (size_t asker = 100; asker < 104; ++asker) {
+    outbox.on_writable(node_id(asker));
+    relay.on_writable(node_id(asker));
+  }
+  settle();
+  while (relay.waiting() > 0 || relay.under_way() > 0 || outbox.unsent() > 0) {
+    const auto asked = sent_of<Fetch>(holder);
+    sent.clear();
+    for (const Fetch& one : asked) answer(one);
+    taken += take_all().size();
+  }
+  CHECK(taken == chunks_in_hand_max);
+}
+
 TEST_CASE_FIXTURE(Fixture, "askers take turns however much one of them asks for") {
   for (uint64_t i = 0; i < 200; ++i) relay.on_fetch(ann, fetch(i));
   for (uint64_t i = 0; i < 4; ++i) relay.on_fetch(bob, fetch(1000 + i));
@@ -307,7 +397,7 @@ TEST_CASE("after any fetches, cancels, answers and losses nobody waits for ever"
               f.outbox.put_back(std::move(*message));
               f.relay.on_refused(to);
             } else {
-              f.relay.on_sent(message->to);
+              f.relay.on_sent(f.now, message->to);
             }
           }
           break;

@@ -103,3 +103,22 @@ TEST_CASE("what one who holds nothing sends in its own name is blamed on nobody"
   REQUIRE(star.run_until_received(2));
   CHECK(star.received(2, "file.bin") == content);
 }
+
+TEST_CASE("who takes nothing of what a member serves has no place where that one comes to lead") {
+  Star star(10);
+  const mrt::Bytes content = pattern(4 * MiB);
+  const Offer offer = star.share(1, "file.bin", content);
+  for (size_t asker = 2; asker < 10; ++asker) {
+    if (asker % direct_askers_max == 2) star.run_for(direct_asker_pause);
+    star.link(1, asker).room_bytes = 0;
+    for (uint64_t chunk = 0; chunk < 2 * reads_max; ++chunk) {
+      const Fetch fetch{star[1].id, offer.hash, chunk};
+      star[1].transfer->on_message(star.now, star[asker].id, encode(fetch));
+    }
+  }
+  star.run_for(std::chrono::seconds(1));
+  star.set_supernode(1);
+  star.download(0, offer);
+  REQUIRE(star.run_until_received(0));
+  CHECK(star.received(0, "file.bin") == content);
+}

@@ -104,6 +104,26 @@ TEST_CASE("a slow asker does not hold up a fast one, and holds little at the sup
   CHECK(star.chunks_sent[{0, 2}] < 16);
 }
 
+TEST_CASE("members that ask for what never comes do not keep the others waiting") {
+  Star star(8);
+  const Offer large = star.share(1, "large.bin", pattern(4 * MiB));
+  const auto ask = [&](size_t asker, const NodeId& holder) {
+    for (uint64_t chunk = 0; chunk < chunks_in_hand_per_asker_max; ++chunk) {
+      const Fetch fetch{holder, large.hash, chunk, true};
+      star[0].transfer->on_message(star.now, star[asker].id, encode(fetch));
+    }
+  };
+  for (size_t asker = 3; asker < 7; ++asker) ask(asker, star[1].id);
+  star.run_for(2s);  // so that each may have much under way
+  star.tamper = [](size_t, size_t to, mrt::Bytes&) { return to != 2; };
+  for (size_t asker = 3; asker < 7; ++asker) ask(asker, star[2].id);
+  const mrt::Bytes content = pattern(MiB);
+  star.download(7, star.share(1, "file.bin", content));
+  CHECK_FALSE(star.run_until([&] { return !star[7].all<Downloaded>().empty(); }, 9s));
+  REQUIRE(star.run_until([&] { return !star[7].all<Downloaded>().empty(); }, 2s));
+  CHECK(star.received(7, "file.bin") == content);
+}
+
 TEST_CASE("all holders are asked, each as fast as it is") {
   Star star(4);
   star.link(1, 0).bytes_per_second = 30e6;
