@@ -21,6 +21,11 @@ static LeaveReason to_leave_reason(GoneReason reason) {
   return LeaveReason::lost;
 }
 
+void Node::State::note_joined(const RosterEntry& entry) {
+  order.note_member(entry.node, entry.incarnation);
+  emit(PeerJoined{entry.node, entry.nick, entry.incarnation});
+}
+
 /// A node is gone: its files are withdrawn, and the user is told.
 void Node::State::note_left(mrt::Instant now, const RosterEntry& entry, GoneReason reason) {
   remove_holder(now, entry.node);
@@ -75,7 +80,7 @@ void Node::State::apply_roster(mrt::Instant now, const RosterUpdate& message) {
     if (entry.node == self) continue;
     if (link_by_node.contains(entry.node)) transfer.on_peer(entry.node);
     arrivals[entry.node] = now;
-    emit(PeerJoined{entry.node, entry.nick, entry.incarnation});
+    note_joined(entry);
   }
   if (change.changed) roster_changed = true;
   if (const RosterEntry* mine = roster.find(self)) {

@@ -112,7 +112,7 @@ void Node::State::admit(mrt::Instant now, Link& link) {
   link.carries = from_a_star;
   link.came_after = order.last();
   sync_member(now, link, from);
-  if (is_new) emit(PeerJoined{entry.node, entry.nick, entry.incarnation});
+  if (is_new) note_joined(entry);
   roster_changed = true;
   next_beat = std::min(next_beat, now);
   next_silence_check = std::min(next_silence_check, now + keep_alive_min);

@@ -310,6 +310,7 @@ struct Node::State {
   void say_pending(mrt::Instant now);
   void send_pending(mrt::Instant now);
   void send_carried(mrt::Instant now);
+  void note_joined(const RosterEntry& entry);
   void note_left(mrt::Instant now, const RosterEntry& entry, GoneReason reason);
 
   // node_migration.cpp

@@ -152,21 +152,40 @@ uint64_t Order::skipped_before(const MessageId& id) const {
 /// is a repeat here, and may be news to others.
 bool Order::note_placed(const Ordered& message) {
   const MessageId& id = message.id;
-  const Seq seq = message.place.seq;
   Life& life = lives_[{id.sender, id.incarnation}];
   life.placed = std::max(life.placed, id.number);
   life.jumps = false;
   const bool is_new = id.number > life.heard;
   // An offer says how things are: what was said before it may still be news to a newcomer.
-  const bool is_told = message.kind == BroadcastKind::chat && !is_kept(seq);
+  const bool is_told = message.kind == BroadcastKind::chat && !is_kept(message.place.seq);
   if (is_new && is_told) life.heard = id.number;
-  life.last_seq = seq;
-  if (lives_.size() > lives_max) {
-    lives_.erase(std::min_element(lives_.begin(), lives_.end(), [](const auto& a, const auto& b) {
-      return a.second.last_seq < b.second.last_seq;
-    }));
-  }
+  life.turn = ++turns_;
+  forget_lives();
   return is_new;
+}
+
+void Order::note_member(const NodeId& node, Incarnation incarnation) {
+  Life& life = lives_[{node, incarnation}];
+  life.was_here = true;
+  life.turn = ++turns_;
+  forget_lives();
+}
+
+void Order::forget_lives() {
+  if (lives_.size() <= lives_max) return;
+  const auto carried = static_cast<size_t>(std::count_if(
+      lives_.begin(), lives_.end(), [](const auto& one) { return !one.second.was_here; }));
+  const bool of_members = carried <= carried_lives_kept;
+  std::vector<uint64_t> turns;
+  for (const auto& [id, life] : lives_) {
+    if (life.was_here == of_members) turns.push_back(life.turn);
+  }
+  const auto last =
+      turns.begin() + static_cast<std::ptrdiff_t>(turns.size() / lives_forgotten_share);
+  std::nth_element(turns.begin(), last, turns.end());
+  std::erase_if(lives_, [&](const auto& one) {
+    return one.second.was_here == of_members && one.second.turn <= *last;
+  });
 }
 
 void Order::append(const Ordered& message) {

@@ -39,15 +39,23 @@ inline constexpr size_t pending_bytes_max = 16 * 1024 * 1024;
 inline constexpr size_t carried_messages_max = tail_messages_max;
 inline constexpr size_t carried_bytes_max = 4 * 1024 * 1024;
 // Lives of senders that are remembered for telling repeats: every member of a full star
-// restarting four times. The one that was silent longest is forgotten first.
+// restarting four times. Those that were silent longest are forgotten first.
 inline constexpr size_t lives_max = 16'384;
+// Of these, lives that were never here, of which others only carried words: anybody can do so of as
+// many as he makes keys. Where they are more than this, they are forgotten before those that were
+// here. As many as a full star leaves behind where it joins another are not.
+inline constexpr size_t carried_lives_kept = lives_max / 4;
+// So much of either is forgotten at once: one by one, each would be sought among all.
+inline constexpr size_t lives_forgotten_share = 16;
 // Views whose places can be told apart; a node that was away for more starts anew. One who came in
 // later knows the last line_max of those before.
 inline constexpr size_t views_max = 64;
 
 class Order {
  public:
-  Order(const NodeId& self, Incarnation incarnation) : self_(self), incarnation_(incarnation) {}
+  Order(const NodeId& self, Incarnation incarnation) : self_(self), incarnation_(incarnation) {
+    note_member(self, incarnation);
+  }
 
   /// One message that is due to the user.
   struct Delivery {
@@ -83,6 +91,8 @@ class Order {
   void place_carried();
 
   // Everybody's.
+  /// This life is here, in the roster.
+  void note_member(const NodeId& node, Incarnation incarnation);
   /// It says that this node said it in this life, and it did not: someone forges. Of what is not
   /// pending any more only the signature tells.
   bool is_forged(const Ordered& message) const;
@@ -173,7 +183,8 @@ class Order {
     uint64_t heard = 0;   // of its last chat that was taken here to be told, in whatever line
     uint64_t placed = 0;  // its last number that is known to have a place in this line
     bool jumps = false;   // what lies between its last number and its next was told as missed
-    Seq last_seq;
+    bool was_here = false;
+    uint64_t turn = 0;  // when it came or spoke last, in lives that did
   };
   struct View {
     Epoch epoch;
@@ -188,6 +199,7 @@ class Order {
   bool is_kept(Seq seq) const { return in_history_ && seq <= kept_; }
   uint64_t skipped_before(const MessageId& id) const;
   bool note_placed(const Ordered& message);
+  void forget_lives();
   Seq last_of_view(size_t index) const;
   std::vector<ViewMark> line_up_to(Seq seq) const;
   std::optional<Seq> common_place(const std::vector<ViewMark>& line) const;
@@ -213,7 +225,8 @@ class Order {
   Seq last_;
   Seq delivered_;
   Seq deliverable_;
-  Place told_;  // the last place that the user was told
+  uint64_t turns_ = 0;  // how often a life came or spoke
+  Place told_;          // the last place that the user was told
   bool in_history_ = false;
   Seq kept_;  // history up to here is kept for others
   std::deque<View> views_;
