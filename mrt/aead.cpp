@@ -13,10 +13,11 @@ namespace mrt {
 
 namespace {
 
-// Both directions of 32 connections that are busy at the same time keep their contexts. More
-// than that share: setting one up again costs less than sealing a packet of 1,400 bytes. And 64
-// contexts are no more memory than one large packet.
-constexpr size_t slot_count = 64;
+// Both directions of 128 connections that are busy at the same time keep their contexts, a quarter
+// of a megabyte: a hundred members that are all told the same take a twentieth less of the
+// processor than with a context for each third of them. More than that share: setting one up again
+// costs less than sealing a packet of 1,400 bytes.
+constexpr size_t slot_count = 256;
 
 constexpr size_t aes_key_bytes = 16;
 

@@ -179,19 +179,19 @@ uint64_t expand_packet_number(uint32_t truncated, size_t bytes, uint64_t receive
 std::optional<Frame> read_frame(Reader& in) {
   const uint8_t type = in.u8();
   std::optional<Frame> frame;
-  if (type == type_padding) {
-    while (in.peek() == uint8_t{0}) in.u8();
-    frame = PaddingFrame{};
-  } else if (type == type_ping) {
-    frame = PingFrame{};
+  if (type >= type_data && type < type_data + 8) {
+    frame.emplace(read_data(in, type));
   } else if (type == type_ack) {
-    frame = read_ack(in);
-  } else if (type >= type_data && type < type_data + 8) {
-    frame = read_data(in, type);
+    frame.emplace(read_ack(in));
+  } else if (type == type_padding) {
+    while (in.peek() == uint8_t{0}) in.u8();
+    frame.emplace(PaddingFrame{});
+  } else if (type == type_ping) {
+    frame.emplace(PingFrame{});
   } else {
     frame = read_control(in, type);
   }
-  if (!in.ok()) return std::nullopt;
+  if (!in.ok()) frame.reset();
   return frame;
 }
 

@@ -34,6 +34,10 @@ uint64_t Reader::varint() {
     fail();
     return 0;
   }
+  if (*first < 0x40) {  // most are that small
+    bytes_ = bytes_.subspan(1);
+    return *first;
+  }
   const ByteView view = bytes(size_t{1} << (*first >> 6));
   if (view.empty()) return 0;
   uint64_t value = view[0] & 0x3f;
