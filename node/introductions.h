@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "mrt/base/address.h"
@@ -27,6 +28,14 @@ inline constexpr mrt::Duration warm_retry = std::chrono::seconds(1);
 /// After so many calls in vain the supernode is told. One is under way for a second, and a burst of
 /// losses takes no more than two.
 inline constexpr int warm_tries_max = 3;
+/// Where only a search for a port helps (OVERLAY.md 4.10) these calls are one round: as many
+/// seconds as a search may take, since the other side may be busy with somebody else's.
+inline constexpr int search_round_calls = 15;
+/// After a round in vain comes a pause, the next one twice as long: of these NATs few become
+/// others, and then the addresses do. Drawn from this to twice as much, so an hour at most, lest
+/// those who search with one and the same host do so at the same time again.
+inline constexpr mrt::Duration search_rounds_pause = std::chrono::minutes(1);
+inline constexpr mrt::Duration search_rounds_pause_max = std::chrono::minutes(30);
 /// So long whom others could not reach comes last, and is not tried: a NAT or a firewall stays.
 inline constexpr mrt::Duration unreachable_for = std::chrono::minutes(5);
 /// Who is behind no NAT answers within this, or a firewall keeps callers out: a round trip on
@@ -50,6 +59,9 @@ struct WarmTry {
   mrt::Instant next;                 // when it is called (again)
   mrt::Instant ask_at = mrt::never;  // when the supernode is asked to introduce the two
   int tries = 0;                     // since there was a connection
+  int round_calls = 0;               // of a round
+  mrt::Duration round_pause = search_rounds_pause;  // after that
+  std::pair<mrt::Address, mrt::Address> ends{};     // where the two are seen
 };
 
 struct Introductions {

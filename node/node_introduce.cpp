@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 #include <iterator>
+#include <utility>
 
 #include "node/node_state.h"
 
@@ -37,7 +38,12 @@ void Node::State::keep_warm(mrt::Instant now) {
   const auto want = [&](const NodeId& node) {
     if (node == self || link_by_node.contains(node) || left_nodes.contains(now, node)) return;
     const auto tried = introductions.tries.find(node);
-    wanted[node] = tried == introductions.tries.end() ? WarmTry{now} : tried->second;
+    WarmTry& one = wanted[node] = tried == introductions.tries.end() ? WarmTry{now} : tried->second;
+    const std::pair ends{seen_at(self), seen_at(node)};
+    if (std::exchange(one.ends, ends) == ends) return;
+    one.next = now;
+    one.round_calls = 0;
+    one.round_pause = search_rounds_pause;
   };
   for (const auto& [node, entry] : roster.entries()) {
     if (is_successor(entry)) want(node);
@@ -48,11 +54,7 @@ void Node::State::keep_warm(mrt::Instant now) {
   introductions.tries = std::move(wanted);
   for (auto& [node, one] : introductions.tries) {
     if (one.next <= now) {
-      // A holder is served by the supernode as well: it is called seldom, and then twice, since a
-      // search for a port begins with the second call (OVERLAY.md 4.10).
-      const bool goes_on = one.tries < warm_tries_max || is_successor(*roster.find(node)) ||
-                           (one.tries > warm_tries_max && one.tries % 2 == 0);
-      one.next = now + (goes_on ? warm_retry : unreachable_for);
+      one.next = now + pause_before_next(node, one);
       one.ask_at = roster.find(node)->behind_nat ? now : now + introduce_after;
       ++one.tries;
       call_member(now, node, addresses_from_here(node));
@@ -61,6 +63,30 @@ void Node::State::keep_warm(mrt::Instant now) {
     one.ask_at = mrt::never;
     send_to(now, supernode, Introduce{node, {}});
   }
+}
+
+/// Of two calls of one member.
+mrt::Duration Node::State::pause_before_next(const NodeId& node, WarmTry& one) {
+  const RosterEntry& entry = *roster.find(node);
+  if (!is_successor(entry)) {
+    // A holder is served by the supernode as well: it is called seldom, and then twice, since a
+    // search for a port begins with the second call (OVERLAY.md 4.10).
+    const bool goes_on =
+        one.tries < warm_tries_max || (one.tries > warm_tries_max && one.tries % 2 == 0);
+    return goes_on ? warm_retry : unreachable_for;
+  }
+  const bool is_searched = stun_port.symmetric() == !entry.symmetric;
+  if (!is_searched || ++one.round_calls < search_round_calls) return warm_retry;
+  one.round_calls = 0;
+  const mrt::Duration least = one.round_pause;
+  one.round_pause = std::min(2 * least, search_rounds_pause_max);
+  return least + mrt::Duration(random.below(static_cast<uint64_t>(least.count())));
+}
+
+/// Null where it is not known.
+mrt::Address Node::State::seen_at(const NodeId& node) const {
+  const RosterEntry* entry = roster.find(node);
+  return entry && !entry->addresses.empty() ? entry->addresses.front() : mrt::Address{};
 }
 
 /// Where that member can be called: where the supernode sees it, and what it says itself. Its

@@ -220,6 +220,8 @@ struct Node::State {
 
   // node_introduce.cpp
   void keep_warm(mrt::Instant now);
+  mrt::Duration pause_before_next(const NodeId& node, WarmTry& one);
+  mrt::Address seen_at(const NodeId& node) const;
   std::vector<mrt::Address> addresses_from_here(const NodeId& node);
   void call_member(mrt::Instant now, const NodeId& node,
                    const std::vector<mrt::Address>& addresses);

@@ -63,6 +63,7 @@ struct House {
   std::set<uint16_t> sockets{7000, 7001};
   std::map<uint16_t, Address> spares;  // port, and who is waited for
   size_t spares_opened = 0;
+  const House* shut_out = nullptr;  // nothing comes in from there
   std::set<uint16_t> ended;
   bool has_joined = false;
   std::string failure;
@@ -143,6 +144,7 @@ struct Town {
     }
     for (auto& house : houses) {
       if (house->outer.ip != to.ip) continue;
+      if (house->shut_out != nullptr && house->shut_out->outer.ip == from.ip) continue;
       const auto inside = house->nat.let_in(now, to.port, from);
       if (!inside) continue;
       if (house->sockets.contains(inside->port)) give(*house->node, *inside);
@@ -299,6 +301,39 @@ TEST_CASE("members come together whose supernode sees both, of whom one has a sy
   CHECK(ben.spares_opened <= stun::spares_max);
   town.run(60s);
   CHECK(path_to_ben() == PathKind::direct);
+}
+
+TEST_CASE(
+    "members who search for a port in vain do so ever more seldom, and anew once one has moved") {
+  Town town;
+  town.settle({Depends::on_nothing, Depends::on_nothing}, true);
+  town.run(3s);
+  House& ben = town.settle(symmetric, false);
+  House& carl = town.settle(port_restricted, false);
+  ben.shut_out = &carl;
+  carl.shut_out = &ben;
+  for (House* house : {&ben, &carl}) {
+    house->node->join(town.now, CommandId{1}, {}, std::nullopt, true);
+    town.run(3s);
+    REQUIRE(house->has_joined);
+  }
+  const auto searches_in = [&](mrt::Duration time) {
+    const size_t before = ben.spares_opened;
+    town.run(time);
+    return (ben.spares_opened - before) / stun::spares_max;
+  };
+  // Each of the two asks for them: after a minute at least, then two, four, eight.
+  CHECK(searches_in(5min) >= 2);
+  CHECK(searches_in(15min) <= 6);
+
+  ben.shut_out = carl.shut_out = nullptr;
+  carl.outer = Address::v4(203, 0, 113, 222, 0);
+  carl.nat = sim::Nat(port_restricted, carl.outer, mrt::seed_from(7));
+  town.run(30s);
+  bool direct = false;
+  for (const Peer& peer : carl.node->peers())
+    direct |= peer.node == ben.node->id() && peer.path == PathKind::direct;
+  CHECK(direct);
 }
 
 TEST_CASE("another one who looks from behind the same NAT ends nobody's search") {
