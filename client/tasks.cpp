@@ -3,14 +3,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <stdio.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 #include "client/text.h"
 #include "mrt/base/secret.h"
+#include "node/uv/folder.h"
 
 namespace client {
 
@@ -82,9 +80,9 @@ std::string GetTask::place(App& app, const std::string& path, bool was_there) {
   if (was_there) {
     // The file that was found belongs to somebody: theirs stays where it is.
     fs::copy_file(path, *final_path_, error);
-  } else if (renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, final_path_->c_str(), RENAME_NOREPLACE) !=
-             0) {
-    error.assign(errno, std::generic_category());
+  } else {
+    error.assign(node::uv::rename_to_free_name(AT_FDCWD, path.c_str(), final_path_->c_str()),
+                 std::generic_category());
   }
   if (!error) return *final_path_;
   misplaced_ = true;

@@ -23,17 +23,15 @@ constexpr mode_t mode = 0666;
 /// More files of one name than anybody has: the search for a free one ends.
 constexpr uint32_t numbers_max = 10'000;
 
-/// -1 and errno as renameat2(2). Where the file system does not know RENAME_NOREPLACE, a hard
-/// link refuses an existing name just so.
+}  // namespace
+
 int rename_to_free_name(int folder, const char* from, const char* to) {
   if (renameat2(folder, from, folder, to, RENAME_NOREPLACE) == 0) return 0;
-  if (errno != EINVAL && errno != ENOSYS) return -1;
-  if (linkat(folder, from, folder, to, 0) != 0) return -1;
+  if (errno != EINVAL && errno != ENOSYS) return errno;
+  if (linkat(folder, from, folder, to, 0) != 0) return errno == EPERM ? EOPNOTSUPP : errno;
   unlinkat(folder, from, 0);
   return 0;
 }
-
-}  // namespace
 
 std::variant<Folder, DiskError> Folder::open(const std::string& path) {
   Descriptor fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -64,9 +62,12 @@ std::variant<std::string, DiskError> Folder::place(const std::string& from,
                                                    const std::string& wanted) const {
   std::string name = wanted;
   for (uint32_t number = 1; number <= numbers_max; ++number) {
-    if (rename_to_free_name(fd_.fd(), from.c_str(), name.c_str()) == 0) return name;
-    if (errno != EEXIST) {
-      DiskError error = system_error("place", wanted, errno);
+    const int code = rename_to_free_name(fd_.fd(), from.c_str(), name.c_str());
+    if (code == 0) return name;
+    if (code != EEXIST) {
+      DiskError error = system_error("place", wanted, code);
+      if (code == EOPNOTSUPP)
+        error.message += " (no hard links there, and no rename that never replaces a file)";
       error.fault = FileFault::disk;
       return error;
     }

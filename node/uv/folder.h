@@ -14,6 +14,11 @@
 
 namespace node::uv {
 
+/// 0, or an errno. Where the file system does not know RENAME_NOREPLACE (NFS, some of FUSE), a hard
+/// link refuses an existing name just so; EOPNOTSUPP where it has no links either. `folder`: as for
+/// renameat2(2).
+int rename_to_free_name(int folder, const char* from, const char* to);
+
 class Folder {
  public:
   static std::variant<Folder, DiskError> open(const std::string& path);

@@ -4,11 +4,17 @@
 // else goes on, and nothing half-written appears under a file's name.
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include <cstddef>
 
 #include <fstream>
 #include <random>
@@ -192,6 +198,44 @@ TEST_CASE("a full disk ends the download with its reason and leaves room for the
   CHECK(same_files(folder / "small", small));
   ben.say("T alive");
   anna.await_event("chat");
+}
+
+// From here on this process is told that a system call fails.
+void forbid(int call, int error) {
+  sock_filter rules[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<__u32>(call), 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<__u32>(error)),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{std::size(rules), rules};
+  const bool done = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+  if (!done) _exit(126);
+}
+
+TEST_CASE("where no rename spares what is there --out is named by a link, or it is said why not") {
+  Star star;
+  Node& anna = star.host("anna");
+  const auto original = make_file(anna.folder() / "song.ogg", 30'000);
+  anna.say("B " + original.string());
+  anna.await_event("offered");
+  Launch get = star.launch({"get", "song.ogg", "--from", anna.addr(), "--out", "other.ogg"});
+  get.prepare = [] { forbid(SYS_renameat2, EINVAL); };
+  const Outcome linked = run(get);
+  CHECK_MESSAGE(linked.code == 0, linked.complaints);
+  CHECK(listing(get.folder) == std::vector<std::string>{"other.ogg", "state"});
+  CHECK(same_files(get.folder / "other.ogg", original));
+
+  get = star.launch({"get", "song.ogg", "--from", anna.addr(), "--out", "other.ogg"});
+  get.prepare = [] {
+    forbid(SYS_renameat2, EINVAL);
+    forbid(SYS_linkat, EPERM);
+  };
+  const Outcome neither = run(get);
+  CHECK(neither.code == 1);
+  CHECK_MESSAGE(neither.complaints.find("no hard links") != std::string::npos, neither.complaints);
+  CHECK(!std::filesystem::exists(get.folder / "other.ogg"));
 }
 
 TEST_CASE("garbage from strangers changes nothing") {

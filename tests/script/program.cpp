@@ -71,6 +71,7 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   if (!launch.network.empty() && setns(open(launch.network.c_str(), O_RDONLY), CLONE_NEWNET) != 0) {
     _exit(126);  // as a shell says that a command cannot be started
   }
+  if (launch.prepare) launch.prepare();
   if (chdir(launch.folder.c_str()) == 0) execve(argv[0], argv, envp);
   _exit(127);
 }

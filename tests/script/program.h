@@ -53,8 +53,9 @@ struct Launch {
   std::map<std::string, std::string> environment{};  // beside a bare one
   bool terminal =
       false;  // all three streams are a terminal of 80 x 24: output() has what it showed
-  std::string standard_output{};  // goes to this file, and output() has nothing of it
-  std::string network{};          // the path of a network namespace that it runs in
+  std::string standard_output{};    // goes to this file, and output() has nothing of it
+  std::string network{};            // the path of a network namespace that it runs in
+  std::function<void()> prepare{};  // in its process, before it begins: async-signal-safe calls
 };
 
 struct Event {
