@@ -313,6 +313,7 @@ uint64_t Order::enter_view(Epoch epoch, const NodeId& supernode, Incarnation lif
   adopt_line(epoch, line);
   if (views_.empty() || views_.back().epoch < epoch) {
     views_.push_back({epoch, supernode, life, {delivered.value + 1}});
+    if (views_.size() > views_max) views_.pop_front();
   }
   return missed;
 }
@@ -408,7 +409,7 @@ bool Order::is_consistent() const {
   size_t bytes = 0;
   for (const Held& entry : tail_) bytes += entry.framed->size();
   return bytes == tail_bytes_ && delivered_ <= deliverable_ && deliverable_ <= last_ &&
-         tail_.size() <= last_.value && lives_.size() <= lives_max &&
+         tail_.size() <= last_.value && lives_.size() <= lives_max && views_.size() <= views_max &&
          carried_.size() <= carried_messages_max && carried_bytes_ <= carried_bytes_max &&
          std::is_sorted(pending_.begin(), pending_.end(),
                         [](const Publish& a, const Publish& b) { return a.number < b.number; });

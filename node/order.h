@@ -47,8 +47,9 @@ inline constexpr size_t lives_max = 16'384;
 inline constexpr size_t carried_lives_kept = lives_max / 4;
 // So much of either is forgotten at once: one by one, each would be sought among all.
 inline constexpr size_t lives_forgotten_share = 16;
-// Views whose places can be told apart; a node that was away for more starts anew. One who came in
-// later knows the last line_max of those before.
+// Views whose places can be told apart, the oldest forgotten first: a node that was away for more
+// starts anew, as it does where the tail holds no more. One who came in later knows the last
+// line_max of those before.
 inline constexpr size_t views_max = 64;
 
 class Order {

@@ -167,3 +167,20 @@ TEST_CASE("an offer gets no place behind what its node said later: it waits no m
     CHECK(order.is_pending(4));
   }
 }
+
+TEST_CASE("of views only the latest are remembered, and who knows none of those starts anew") {
+  Order order(node_id(1), {1});
+  const size_t count = views_max + 36;
+  for (uint64_t i = 1; i <= count; ++i) {
+    order.enter_view({i}, node_id(2), {1}, order.last(), i > 1, false);
+    REQUIRE(order.take(ordered(i, i, 3, i)));
+    order.deliver_up_to(order.last());
+    delivered(order);
+    REQUIRE(order.is_consistent());
+  }
+  const auto resumes = [&](uint64_t view) {
+    return order.resume_point({{{view}, node_id(2), {1}, {view}}}, 0).resumed;
+  };
+  CHECK(resumes(count - views_max + 1));
+  CHECK_FALSE(resumes(count - views_max));
+}
