@@ -41,7 +41,7 @@ void Node::State::start_join(mrt::Instant now, JoinSearch wanted) {
 
 void Node::State::try_targets(mrt::Instant now) {
   if (search->deadline <= now) {
-    search->note(why_nobody_answered());
+    search->note(why_nobody_answered(now));
     return end_join(now, search->failure);
   }
   if (search->look_up_ends != mrt::Instant{} && search->look_up_ends <= now) end_look_up();

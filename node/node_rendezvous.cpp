@@ -75,15 +75,16 @@ void Node::State::end_look_up() {
   rendezvous->stop_looking();
 }
 
-/// At the end of join_time_max, as far as it can be told.
-JoinFailure Node::State::why_nobody_answered() const {
+/// At the search's deadline, as far as it can be told.
+JoinFailure Node::State::why_nobody_answered(mrt::Instant now) const {
   if (search->look_up_ends != mrt::Instant{} && search->targets.empty()) {
     return {ErrorCode::unreachable,
             rendezvous->answered() == 0
                 ? "no rendezvous server answers"
                 : "nobody is registered under that network's name and password or secret"};
   }
-  const std::string silence = "nobody answered within 10 s";
+  const auto took = std::chrono::round<std::chrono::seconds>(now - search->started);
+  const std::string silence = "nobody answered within " + std::to_string(took.count()) + " s";
   const auto& seen = search->seen;
   const bool maybe_both = std::all_of(seen.begin(), seen.end(),
                                       [](const stun::SeenHost& host) { return host.symmetric; });

@@ -364,7 +364,7 @@ struct Node::State {
   void on_rendezvous_event(mrt::Instant now, const stun::RendezvousEvent& event);
   void end_look_up();
   stun::Told told_of_self(size_t most) const;
-  JoinFailure why_nobody_answered() const;
+  JoinFailure why_nobody_answered(mrt::Instant now) const;
   void on_candidates(mrt::Instant now, const stun::CandidatesFound& found);
   void on_opening(mrt::Instant now, const mrt::Address& from);
   bool open_nat(mrt::Instant now, const mrt::Address& address, int packets = openings);
