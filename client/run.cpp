@@ -29,6 +29,7 @@
 #include "client/tasks.h"
 #include "client/text.h"
 #include "mrt/uv/clock.h"
+#include "node/uv/descriptor.h"
 
 namespace client {
 
@@ -53,6 +54,19 @@ int fail_early(const Options& options, node::ErrorCode code, const std::string& 
     std::fputs(fmt::format("thuban: {}\n", message).c_str(), stderr);
   }
   return static_cast<int>(exit_code_of(code));
+}
+
+/// A node at rest has some 20, and on a host of many links twice as many; a few come and go. Below
+/// that libraries and loops would fail in the middle of something, each in its way.
+constexpr size_t descriptors_min = 64;
+
+bool has_descriptors() {
+  std::vector<node::uv::Descriptor> all;
+  while (all.size() < descriptors_min) {
+    all.emplace_back(open("/", O_PATH | O_CLOEXEC));
+    if (!all.back()) return false;
+  }
+  return true;
 }
 
 DemoOptions demo_options(const Options& options) {
@@ -116,13 +130,17 @@ int run_one_shot(const Options& options) {
 }
 
 int run_verb(const Options& options) {
+  if (options.verb == Verb::hash) return static_cast<int>(run_hash(options));
+  if (options.verb == Verb::sim) return run_sim(options.sim);
+  if (!has_descriptors()) {
+    fail_early(options, node::ErrorCode::limit,
+               fmt::format("too few file descriptors: {} have to be free, and `ulimit -n` is {}",
+                           descriptors_min, node::uv::descriptor_limit()));
+    return static_cast<int>(ExitCode::failed);
+  }
   switch (options.verb) {
-    case Verb::hash:
-      return static_cast<int>(run_hash(options));
     case Verb::demo:
       return run_demo(demo_options(options));
-    case Verb::sim:
-      return run_sim(options.sim);
     case Verb::bench:
       return static_cast<int>(run_bench(options.bench));
     case Verb::rendezvous:

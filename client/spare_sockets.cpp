@@ -8,6 +8,8 @@
 #include <array>
 #include <utility>
 
+#include "node/uv/descriptor.h"
+
 namespace client {
 
 SpareSockets::SpareSockets(uv_loop_t* loop, OnFound on_found)
@@ -18,7 +20,7 @@ SpareSockets::~SpareSockets() { close_all(); }
 void SpareSockets::open(const mrt::Path& path, mrt::ByteView packet) {
   mrt::uv::SocketError ignored;
   auto socket = mrt::uv::UdpSocket::open({path.local.ip, 0}, {}, ignored);
-  if (!socket) return;
+  if (!socket || !node::uv::leaves_room(socket->fd())) return;
   if (epoll_ < 0) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) return;

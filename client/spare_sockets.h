@@ -31,7 +31,7 @@ class SpareSockets {
   SpareSockets& operator=(const SpareSockets&) = delete;
 
   /// One more at `path.local`'s IP, which sends `packet` to `path.remote` and waits for that one.
-  /// Where the system refuses, none.
+  /// Where the system refuses, or has few descriptors left, none.
   void open(const mrt::Path& path, mrt::ByteView packet);
   void close_all();
 

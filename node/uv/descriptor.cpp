@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "node/uv/descriptor.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -35,6 +36,17 @@ Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
 void Descriptor::reset() {
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
+}
+
+size_t descriptor_limit() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+bool leaves_room(int fd) {
+  const size_t limit = descriptor_limit();
+  return static_cast<size_t>(fd) < limit - limit / 4;
 }
 
 DiskError system_error(std::string_view doing, std::string_view name, int error) {

@@ -4,6 +4,7 @@
 // sentences and faults that file_io.h wants.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,6 +28,13 @@ class Descriptor {
  private:
   int fd_ = -1;
 };
+
+/// How many this process may have.
+size_t descriptor_limit();
+/// Whether what was just opened, the lowest that was free, leaves a quarter of them to those who
+/// cannot do without: timers and sockets of the program, files that others read. Who opens many
+/// gives it back where not.
+bool leaves_room(int fd);
 
 /// What went wrong, and where it leads.
 struct DiskError {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "node/uv/disk.h"
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <utility>
 #include <vector>
 
 #include "mrt/base/check.h"
+#include "node/uv/descriptor.h"
 #include "node/uv/part_file.h"
 #include "node/uv/source_file.h"
 
@@ -69,6 +71,7 @@ struct Disk::State : std::enable_shared_from_this<Disk::State> {
   std::deque<std::shared_ptr<Slot>> long_work;
   size_t jobs = 0;
   size_t long_jobs = 0;
+  const size_t descriptors_kept = std::min(descriptors_max, descriptor_limit() / 8);
   uint64_t stamps = 0;
   std::map<uint64_t, std::shared_ptr<Slot>> descriptors;  // least recently used first
 };
@@ -222,7 +225,7 @@ void Disk::State::note_descriptor(const std::shared_ptr<Slot>& slot) {
   if (!slots.contains(slot->file) || !slot->work->holds_idle_descriptor()) return;
   slot->descriptor_stamp = ++stamps;
   descriptors.emplace(slot->descriptor_stamp, slot);
-  for (auto oldest = descriptors.begin(); descriptors.size() > descriptors_max;) {
+  for (auto oldest = descriptors.begin(); descriptors.size() > descriptors_kept;) {
     if (oldest == descriptors.end()) return;
     Slot& idle = *oldest->second;
     if (idle.running) {

@@ -7,7 +7,8 @@
 // 1. All requests of one token are done in their order, by one thread at a time: what belongs
 //    to a token needs no lock. Different tokens go side by side.
 // 2. Long work (hashing) is done in slices, so that it delays nobody and can be given up.
-// 3. At most descriptors_max sources keep their file open: the least recently read are closed
+// 3. At most descriptors_max sources, or an eighth of what the process may have, keep their file
+// open: the least recently read are closed
 //    and opened again when they are read.
 #pragma once
 
@@ -21,7 +22,7 @@
 
 namespace node::uv {
 
-/// Far below the usual limit of 1,024 descriptors of a process.
+/// An eighth of the usual limit of a process.
 inline constexpr size_t descriptors_max = 128;
 
 class Disk {

@@ -35,6 +35,9 @@ int rename_to_free_name(int folder, const char* from, const char* to) {
 
 std::variant<Folder, DiskError> Folder::open(const std::string& path) {
   Descriptor fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd && !leaves_room(fd.fd())) {
+    return system_error("open the downloads folder", path, EMFILE);
+  }
   if (!fd) {
     DiskError error = system_error("open the downloads folder", path, errno);
     if (error.fault == FileFault::not_found) error.fault = FileFault::disk;

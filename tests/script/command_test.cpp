@@ -3,6 +3,7 @@
 // The command line: what each command prints and which code it exits with.
 #include <doctest/doctest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -97,6 +98,25 @@ TEST_CASE("--help and --version work on every command") {
     CHECK(lines_of(version.output) == 1);
   }
   CHECK(star.run({"--help"}).code == 0);
+}
+
+TEST_CASE("with too few descriptors each command says so, at any limit, and ends with 1") {
+  Star star;
+  for (const rlim_t limit : {8, 12, 16, 24, 40, 64}) {
+    for (const char* verb : {"host", "rendezvous", "doctor", "demo"}) {
+      Launch launch = star.launch({verb});
+      launch.prepare = [limit] {
+        const rlimit few{limit, limit};
+        if (setrlimit(RLIMIT_NOFILE, &few) != 0) _exit(126);
+      };
+      const Outcome outcome = run(launch);
+      CAPTURE(limit);
+      CAPTURE(verb);
+      CHECK_MESSAGE(outcome.code == 1, outcome.complaints);
+      CHECK(lines_of(outcome.complaints) == 1);
+      CHECK(outcome.complaints.find("too few file descriptors") != std::string::npos);
+    }
+  }
 }
 
 TEST_CASE("hash prints the BitTorrent v2 root of each file") {

@@ -2,6 +2,7 @@
 #include "client/spare_sockets.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include "unit/mrt_uv/turning_loop.h"
 
@@ -98,4 +99,19 @@ TEST_CASE("a spare socket is told by the address that it is bound to, whichever 
   all.loop.turn_until([&] { return !all.found.empty(); });
   CHECK(all.found[0]->local().ip == Address::v4(0, 0, 0, 0, 0).ip);
   CHECK(all.paths[0].local == all.found[0]->local());
+}
+
+TEST_CASE("where descriptors are few some are left for others, however many are to wait") {
+  rlimit usual{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &usual) == 0);
+  const rlimit few{64, usual.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
+  {
+    Waiting all;
+    for (int i = 0; i < 100; ++i)
+      all.spares.open({fixture::loopback_v4, all.far->local()}, all.packet);
+    const auto one = fixture::open(fixture::loopback_v4);
+    CHECK(one != nullptr);
+  }
+  CHECK(setrlimit(RLIMIT_NOFILE, &usual) == 0);
 }

@@ -2,6 +2,7 @@
 #include "node/uv/disk.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <functional>
@@ -159,6 +160,32 @@ TEST_CASE_FIXTURE(Fixture, "many sources need few descriptors, and all are serve
     const auto view = std::get<ChunkView>(*parse_file_message(*chunk.message));
     CHECK(mrt::as_text(view.bytes) == "content " + std::to_string(chunk.file.value));
   }
+}
+
+TEST_CASE("where descriptors are few downloads are refused, and what is offered is served on") {
+  rlimit usual{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &usual) == 0);
+  const rlimit few{64, usual.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
+  {
+    Fixture one;
+    constexpr uint64_t count = 40;
+    for (uint64_t i = 1; i <= count; ++i) {
+      const std::string name = "file" + std::to_string(i);
+      one.open_source(FileToken{i}, one.folder.write(name, mrt::as_bytes(name)));
+    }
+    for (uint64_t i = 1; i <= count; ++i) {
+      one.disk->request(OpenTarget{FileToken{count + i}, "t" + std::to_string(i), 9, FileHash{}});
+    }
+    REQUIRE(one.run_until(
+        [&] { return one.all<TargetOpened>().size() + one.all<FileFailed>().size() == count; }));
+    CHECK(!one.all<TargetOpened>().empty());
+    CHECK(!one.all<FileFailed>().empty());
+    for (const FileFailed& failed : one.all<FileFailed>()) CHECK(failed.fault == FileFault::limit);
+    for (uint64_t i = 1; i <= count; ++i) one.read(FileToken{i}, 0);
+    CHECK(one.run_until([&] { return one.all<ChunkRead>().size() == count; }));
+  }
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &usual) == 0);
 }
 
 TEST_CASE_FIXTURE(Fixture, "closing leaves parts for a later try and then says so") {
