@@ -63,6 +63,7 @@ class DemoShow {
   void chat_while_leaderless(const std::vector<size_t>& marks);
   void show_take_over(uint64_t killed_at, const std::vector<size_t>& marks);
   void await_all_chat();
+  bool were_parted() const;
   void leave();
 
   // The nodes.
