@@ -247,25 +247,24 @@ void DemoShow::kill_supernode() {
   if (received(carla, "thuban.bin") != nullptr) {
     throw DemoStopped{1, "killing the supernode while the download runs: it was too quick"};
   }
-  std::vector<size_t> marks;
   dead_ = &anna;
-  for (const auto* child : alive()) marks.push_back(child->events().size());
+  for (const auto* child : alive()) told_at_kill_.push_back(child->events().size());
   const uint64_t killed_at = DemoLoop::now();
   anna.kill(SIGKILL);
   screen_.say();
   screen_.say(fmt::format("{} kill -9 {}: anna is gone without a word. The others go on talking.",
                           screen_.cross(), anna.pid()));
-  chat_while_leaderless(marks);
-  show_take_over(killed_at, marks);
+  chat_while_leaderless();
+  show_take_over(killed_at);
 }
 
-void DemoShow::chat_while_leaderless(const std::vector<size_t>& marks) {
+void DemoShow::chat_while_leaderless() {
   const auto nodes = alive();
   // On a busy host one of them may notice late, go on alone for a moment, and come back.
   const auto all_migrated = [&] {
     std::set<std::string> followed;
     for (size_t i = 0; i < nodes.size(); ++i) {
-      const auto* event = nodes[i]->last("migrated", marks[i]);
+      const auto* event = nodes[i]->last("migrated", told_at_kill_[i]);
       if (event == nullptr) return false;
       followed.insert(event->body.value("to", ""));
     }
@@ -278,12 +277,12 @@ void DemoShow::chat_while_leaderless(const std::vector<size_t>& marks) {
   await("the others following one new supernode", all_migrated);
 }
 
-void DemoShow::show_take_over(uint64_t killed_at, const std::vector<size_t>& marks) {
+void DemoShow::show_take_over(uint64_t killed_at) {
   const auto nodes = alive();
   std::string successor;
   screen_.say();
   for (size_t i = 0; i < nodes.size(); ++i) {
-    const auto* event = nodes[i]->last("migrated", marks[i]);
+    const auto* event = nodes[i]->last("migrated", told_at_kill_[i]);
     const double works = ms_between(killed_at, event->at);
     const double noticed = std::max(0.0, works - event->body.value("ms", 0.0));
     const std::string to = by_node(event->body.value("to", "")).nick();
@@ -329,11 +328,14 @@ void DemoShow::finish_download() {
 /// Somebody followed one supernode after anna, and then another one: so there were two.
 bool DemoShow::were_parted() const {
   const auto nodes = alive();
-  return std::any_of(nodes.begin(), nodes.end(), [](const DemoChild* node) {
-    const auto& events = node->events();
-    return std::count_if(events.begin(), events.end(),
-                         [](const DemoEvent& event) { return event.is("migrated"); }) > 1;
-  });
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const auto& events = nodes[i]->events();
+    const auto since = events.begin() + static_cast<std::ptrdiff_t>(told_at_kill_[i]);
+    const auto followed = std::count_if(
+        since, events.end(), [](const DemoEvent& event) { return event.is("migrated"); });
+    if (followed > 1) return true;
+  }
+  return false;
 }
 
 void DemoShow::await_all_chat() {

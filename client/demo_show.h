@@ -60,8 +60,8 @@ class DemoShow {
   void offer(DemoChild& holder, const std::filesystem::path& file);
   void await_download(DemoChild& asker, const std::string& name, uint64_t least_bytes);
   void show_received(DemoChild& asker, const std::filesystem::path& original);
-  void chat_while_leaderless(const std::vector<size_t>& marks);
-  void show_take_over(uint64_t killed_at, const std::vector<size_t>& marks);
+  void chat_while_leaderless();
+  void show_take_over(uint64_t killed_at);
   void await_all_chat();
   bool were_parted() const;
   void leave();
@@ -84,7 +84,8 @@ class DemoShow {
   DemoLoop loop_;
   DemoFolder folder_;
   std::vector<std::unique_ptr<DemoChild>> cast_;
-  DemoChild* dead_ = nullptr;  // killed on purpose
+  DemoChild* dead_ = nullptr;         // killed on purpose
+  std::vector<size_t> told_at_kill_;  // so many events each that lived on had told by then
   DemoLedger ledger_;
   DemoFigures figures_;
   std::string network_;

@@ -58,7 +58,7 @@ int fail_early(const Options& options, node::ErrorCode code, const std::string& 
 
 /// A node at rest has some 20, and on a host of many links twice as many; a few come and go. Below
 /// that libraries and loops would fail in the middle of something, each in its way.
-constexpr size_t descriptors_min = 64;
+constexpr size_t descriptors_min = 48;
 
 bool has_descriptors() {
   std::vector<node::uv::Descriptor> all;

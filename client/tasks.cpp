@@ -77,6 +77,8 @@ void GetTask::on_joined(App& app) {
 std::string GetTask::place(App& app, const std::string& path, bool was_there) {
   if (!final_path_) return path;
   std::error_code error;
+  if (fs::equivalent(path, *final_path_, error)) return *final_path_;  // it was offered as that
+  error.clear();
   if (was_there) {
     // The file that was found belongs to somebody: theirs stays where it is.
     fs::copy_file(path, *final_path_, error);

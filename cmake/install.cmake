@@ -13,6 +13,16 @@ foreach(layer ${thuban_installed})
   set_target_properties(${layer} PROPERTIES EXPORT_NAME ${exported})
 endforeach()
 install(TARGETS ${thuban_installed} EXPORT thuban ARCHIVE COMPONENT library)
+# What the linker optimises a release with only the same version of GCC understands, and another
+# one's linker does not pass over it. Common code stays.
+if(THUBAN_WHOLE_PROGRAM)
+  install(CODE "
+    file(GLOB archives \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/libthuban_*.a\")
+    foreach(archive IN LISTS archives)
+      execute_process(COMMAND \"${CMAKE_OBJCOPY}\" -p -R .gnu.lto_* -R .gnu.debuglto_* \${archive}
+                      COMMAND_ERROR_IS_FATAL ANY)
+    endforeach()" COMPONENT library)
+endif()
 foreach(folder mrt/base mrt mrt/uv stun stun/uv node node/uv)
   file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.h)
   install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/thuban/${folder}

@@ -22,9 +22,10 @@ target_compile_options(thuban_options INTERFACE
 
 # A release is optimised as a whole: a quarter less code, an eighth more messages told to a hundred
 # members, some tenth less of the processor on slow links. The libraries hold common code as well,
-# for whoever links them otherwise. GCC 12 sees copies beyond all bounds where it inlines that much
-# of std::string and std::vector (bugs 105329, 105651 and their kin); the tests' build warns of them.
+# which is what is installed. GCC 12 sees copies beyond all bounds where it inlines that much of
+# std::string and std::vector (bugs 105329, 105651 and their kin); the tests' build warns of them.
 if(CMAKE_BUILD_TYPE STREQUAL "Release" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  set(THUBAN_WHOLE_PROGRAM ON)
   target_compile_options(thuban_options INTERFACE -flto=auto -ffat-lto-objects
     -Wno-restrict -Wno-array-bounds -Wno-stringop-overread)
   target_link_options(thuban_options INTERFACE -flto=auto)

@@ -39,6 +39,8 @@ void Node::State::keep_warm(mrt::Instant now) {
     if (node == self || link_by_node.contains(node) || left_nodes.contains(now, node)) return;
     const auto tried = introductions.tries.find(node);
     WarmTry& one = wanted[node] = tried == introductions.tries.end() ? WarmTry{now} : tried->second;
+    const RosterEntry& entry = *roster.find(node);
+    if (is_successor(entry) && !is_searched(entry)) one.next = std::min(one.next, now + warm_retry);
     const std::pair ends{seen_at(self), seen_at(node)};
     if (std::exchange(one.ends, ends) == ends) return;
     one.next = now;
@@ -65,6 +67,12 @@ void Node::State::keep_warm(mrt::Instant now) {
   }
 }
 
+/// Only a search for a port helps: both are behind NATs, and one of these is symmetric.
+bool Node::State::is_searched(const RosterEntry& entry) const {
+  const RosterEntry* mine = roster.find(self);
+  return entry.behind_nat && mine && mine->behind_nat && stun_port.symmetric() == !entry.symmetric;
+}
+
 /// Of two calls of one member.
 mrt::Duration Node::State::pause_before_next(const NodeId& node, WarmTry& one) {
   const RosterEntry& entry = *roster.find(node);
@@ -75,8 +83,7 @@ mrt::Duration Node::State::pause_before_next(const NodeId& node, WarmTry& one) {
         one.tries < warm_tries_max || (one.tries > warm_tries_max && one.tries % 2 == 0);
     return goes_on ? warm_retry : unreachable_for;
   }
-  const bool is_searched = stun_port.symmetric() == !entry.symmetric;
-  if (!is_searched || ++one.round_calls < search_round_calls) return warm_retry;
+  if (!is_searched(entry) || ++one.round_calls < search_round_calls) return warm_retry;
   one.round_calls = 0;
   const mrt::Duration least = one.round_pause;
   one.round_pause = std::min(2 * least, search_rounds_pause_max);

@@ -220,6 +220,7 @@ struct Node::State {
 
   // node_introduce.cpp
   void keep_warm(mrt::Instant now);
+  bool is_searched(const RosterEntry& entry) const;
   mrt::Duration pause_before_next(const NodeId& node, WarmTry& one);
   mrt::Address seen_at(const NodeId& node) const;
   std::vector<mrt::Address> addresses_from_here(const NodeId& node);

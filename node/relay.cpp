@@ -198,19 +198,26 @@ void Relay::take_idle_places(mrt::Instant now) {
   }
 }
 
-/// What it fetches has failed, as if the holder were gone. What its connection does not take is
-/// fetched again when it does: nobody needs to be told.
+/// What it fetches has failed, as if the holder were gone; what it had only joined, its own holder
+/// is asked for. What its connection does not take is fetched again when it does, from whom it
+/// came: nobody needs to be told.
 void Relay::take_places(const NodeId& peer, Asker& asker) {
   while (!asker.under_way.empty()) {
-    const auto [key, fetch] = *asker.under_way.begin();
-    refuse(peer, fetch, FetchFault::holder_gone);
+    auto [key, fetch] = *asker.under_way.begin();
     leave(peer, key);
+    if (fetch.holder == std::get<NodeId>(key)) {
+      refuse(peer, fetch, FetchFault::holder_gone);
+      continue;
+    }
+    fetch.fresh = true;
+    asker.waiting.push_front(fetch);
+    ++waiting_count_;
   }
   std::deque<Outgoing> untaken = outbox_.take_chunks(peer);
   waiting_count_ += untaken.size();
   for (; !untaken.empty(); untaken.pop_back()) {
     const auto chunk = std::get<ChunkView>(*parse_file_message(*untaken.back().message));
-    asker.waiting.push_front({chunk.holder, chunk.hash, chunk.chunk});
+    asker.waiting.push_front({chunk.holder, chunk.hash, chunk.chunk, true});
   }
   note(peer);
 }

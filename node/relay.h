@@ -41,7 +41,8 @@ inline constexpr size_t fetches_waiting_per_asker_max = 256;
 /// In all: 6 MB.
 inline constexpr size_t fetches_waiting_max = 65'536;
 /// A chunk takes 5 s on a line of 100 kbit/s, and who waits for a place gives its holder up after
-/// 15 s (download.cpp).
+/// 15 s (download.cpp). A connection that was full takes three at once when it has room again: below
+/// some 160 kbit/s that is too seldom where all places are taken, and costs some fetches twice.
 inline constexpr mrt::Duration idle_places_max = std::chrono::seconds(10);
 
 class Relay {

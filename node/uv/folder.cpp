@@ -28,7 +28,9 @@ constexpr uint32_t numbers_max = 10'000;
 int rename_to_free_name(int folder, const char* from, const char* to) {
   if (renameat2(folder, from, folder, to, RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return errno;
-  if (linkat(folder, from, folder, to, 0) != 0) return errno == EPERM ? EOPNOTSUPP : errno;
+  if (linkat(folder, from, folder, to, 0) != 0) {
+    return errno == EPERM || errno == ENOSYS ? EOPNOTSUPP : errno;
+  }
   unlinkat(folder, from, 0);
   return 0;
 }

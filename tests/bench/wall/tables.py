@@ -94,9 +94,10 @@ def links_tables(results):
             (figure(row, link["key"], "sent_per_byte") or 0) * (1 - link["loss"]), 3))
         line("dropped at the queue, %",
              lambda link, row=row: number(figure(row, link["key"], "queue_drop_percent"), 2))
-        line("CPU s/GB, both ends",
-             lambda link, row=row: number(figure(row, link["key"], "cpu_per_gb"), 1))
-    return [goodput, mrt] if len(mrt) > 1 else [goodput]
+    cpu = [["CPU s/GB, both ends"] + [link["name"] for link in present]]
+    for row in results:
+        cpu.append([row["name"]] + [cell(row, link["key"], "cpu_per_gb", 1) for link in present])
+    return [goodput, mrt, cpu] if len(mrt) > 1 else [goodput, cpu]
 
 
 def share_table(results):

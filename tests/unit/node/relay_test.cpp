@@ -331,6 +331,27 @@ TEST_CASE_FIXTURE(Crowded,
   CHECK(taken == chunks_in_hand_max);
 }
 
+TEST_CASE_FIXTURE(Crowded, "who loses his places has his own holder asked for what he had joined") {
+  for (size_t i = 0; i < 2; ++i) answer(wanted(100)[i]);
+  take_all();
+  ask(ann, fetch(5, other));
+  ask(bob, fetch(5));
+  REQUIRE(relay.under_way() == chunks_in_hand_max - 1);  // these two have one between them
+  pass(std::chrono::seconds(5));
+  relay.on_sent(now, ann);
+  for (size_t asker = 100; asker < 104; ++asker) relay.on_sent(now, node_id(asker));
+  ask(node_id(7), fetch(6));
+  sent.clear();
+  pass(idle_places_max - std::chrono::seconds(5));
+  answer(wanted(100)[2]);
+  take_all();
+  settle();
+  CHECK(sent_of<FetchFailed>(bob).empty());
+  CHECK(sent_of<Fetch>(holder) == std::vector{fetch(6), fetch(5, holder, true)});
+  answer(fetch(5));
+  CHECK(take_all() == std::vector{bob});
+}
+
 TEST_CASE_FIXTURE(Fixture, "askers take turns however much one of them asks for") {
   for (uint64_t i = 0; i < 200; ++i) relay.on_fetch(ann, fetch(i));
   for (uint64_t i = 0; i < 4; ++i) relay.on_fetch(bob, fetch(1000 + i));
