@@ -160,12 +160,13 @@ bool App::fail_early(node::ErrorCode code, const std::string& why) {
 bool App::open_session() {
   std::string why;
   node::ErrorCode code = node::ErrorCode::disk;
-  std::error_code folder_error;
-  std::filesystem::create_directories(options_.downloads, folder_error);
+  std::error_code unsaid;  // what matters is whether it is there then
+  std::filesystem::create_directories(options_.downloads, unsaid);
   mrt::uv::Sockets sockets;
-  if (!std::filesystem::is_directory(options_.downloads)) {
+  if (!std::filesystem::is_directory(options_.downloads, unsaid)) {
     why = fmt::format("no folder for downloads at {}", clean(options_.downloads));
-  } else if (options_.share_folder && !std::filesystem::is_directory(*options_.share_folder)) {
+  } else if (options_.share_folder &&
+             !std::filesystem::is_directory(*options_.share_folder, unsaid)) {
     why = fmt::format("no folder to share at {}", clean(*options_.share_folder));
   } else {
     mrt::uv::SocketError socket_error;

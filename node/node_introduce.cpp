@@ -67,10 +67,12 @@ void Node::State::keep_warm(mrt::Instant now) {
   }
 }
 
-/// Only a search for a port helps: both are behind NATs, and one of these is symmetric.
+/// Only a search for a port helps: one's NAT is symmetric, and the other is behind one, too. (Whose
+/// NAT is symmetric may be beside its supernode, which then sees none.)
 bool Node::State::is_searched(const RosterEntry& entry) const {
-  const RosterEntry* mine = roster.find(self);
-  return entry.behind_nat && mine && mine->behind_nat && stun_port.symmetric() == !entry.symmetric;
+  if (stun_port.symmetric() == entry.symmetric) return false;
+  const RosterEntry* other = entry.symmetric ? roster.find(self) : &entry;
+  return other && other->behind_nat;
 }
 
 /// Of two calls of one member.

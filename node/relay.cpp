@@ -199,8 +199,8 @@ void Relay::take_idle_places(mrt::Instant now) {
 }
 
 /// What it fetches has failed, as if the holder were gone; what it had only joined, its own holder
-/// is asked for. What its connection does not take is fetched again when it does, from whom it
-/// came: nobody needs to be told.
+/// is asked for. What its connection does not take is fetched again when it does: nobody
+/// needs to be told.
 void Relay::take_places(const NodeId& peer, Asker& asker) {
   while (!asker.under_way.empty()) {
     auto [key, fetch] = *asker.under_way.begin();
@@ -217,7 +217,7 @@ void Relay::take_places(const NodeId& peer, Asker& asker) {
   waiting_count_ += untaken.size();
   for (; !untaken.empty(); untaken.pop_back()) {
     const auto chunk = std::get<ChunkView>(*parse_file_message(*untaken.back().message));
-    asker.waiting.push_front({chunk.holder, chunk.hash, chunk.chunk, true});
+    asker.waiting.push_front({chunk.holder, chunk.hash, chunk.chunk});
   }
   note(peer);
 }

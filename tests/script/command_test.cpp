@@ -247,13 +247,19 @@ TEST_CASE("share offers until it is interrupted, get fetches by name and by hash
   CHECK(same_files(elsewhere.folder / "other.ogg", original));
 
   // Under the name that it was offered with, too, and in a folder with two names.
-  std::filesystem::create_directory_symlink(star.folder("real"), star.folder("") / "linked");
+  const auto real = star.folder("real");
+  std::filesystem::create_directory_symlink(real, real.parent_path() / "linked");
   for (const std::string path : {"song.ogg", "../linked/song.ogg"}) {
     const Launch same = star.launch({"get", hash, "--from", anna.addr(), "--out", path});
     const Outcome outcome = run(same);
     CHECK_MESSAGE(outcome.code == 0, outcome.complaints);
     CHECK(same_files(same.folder / path, original));
   }
+  CHECK(listing(real).size() == 1);
+
+  const Launch nowhere = star.launch(
+      {"get", hash, "--from", anna.addr(), "--out", std::string(300, 'x') + "/song.ogg"});
+  CHECK(run(nowhere).code == 1);
 
   share.signal(SIGINT);
   const int code = share.await_end(Seconds(2));
