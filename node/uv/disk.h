@@ -8,8 +8,7 @@
 //    to a token needs no lock. Different tokens go side by side.
 // 2. Long work (hashing) is done in slices, so that it delays nobody and can be given up.
 // 3. At most descriptors_max sources, or an eighth of what the process may have, keep their file
-// open: the least recently read are closed
-//    and opened again when they are read.
+//    open: the least recently read are closed, and opened again when they are read.
 #pragma once
 
 #include <uv.h>
